@@ -1,0 +1,1 @@
+"""The local control protocol: AMP over a unix socket."""

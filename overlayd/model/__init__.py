@@ -1,0 +1,1 @@
+"""The words overlayd speaks, as frozen values. Nothing here does anything."""

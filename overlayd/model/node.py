@@ -1,0 +1,95 @@
+"""What the cluster says: Nodes, their claims, and a complete reading of all of them."""
+
+import enum
+from collections.abc import Mapping
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+
+from attrs import field, frozen
+
+from overlayd.model.keys import PublicKey
+
+IPAddress = IPv4Address | IPv6Address
+IPNetwork = IPv4Network | IPv6Network
+
+# The wire contract. The first two names are wg-overlay's own.
+KEY_ANNOTATION = "wireguard-publickey"
+ADDRESS_ANNOTATION = "wireguard-ip"
+ADDRESSES_ANNOTATION = "overlayd/overlay-ips"
+ENDPOINT_ANNOTATION = "overlayd/endpoint"
+POD_CIDRS_ANNOTATION = "overlayd/pod-cidrs"
+ANNOTATIONS = (
+    KEY_ANNOTATION,
+    ADDRESS_ANNOTATION,
+    ADDRESSES_ANNOTATION,
+    ENDPOINT_ANNOTATION,
+    POD_CIDRS_ANNOTATION,
+)
+
+WG_OVERLAY_PORT = 51820
+"""Where wg-overlay's nodes listen, and what they dial: they know no other."""
+
+
+@frozen(order=True)
+class Endpoint:
+    """Where a peer is dialled: an address and a UDP port."""
+
+    address: IPAddress
+    port: int
+
+    def __str__(self) -> str:
+        if self.address.version == 6:
+            return f"[{self.address}]:{self.port}"
+        return f"{self.address}:{self.port}"
+
+
+class Claim(enum.Enum):
+    """The kinds of things that a Node says are its own. The value is the word people read."""
+
+    NODE = "node"
+    INTERNAL_IP = "InternalIP"
+    KEY = "key"
+    OVERLAY_ADDRESS = "overlay address"
+    POD_CIDR = "podCIDR"
+    ENDPOINT = "endpoint"
+
+
+@frozen
+class Fault:
+    """A claim that cannot be read: which one, its text (escaped), and what is wrong with it."""
+
+    claim: Claim
+    text: str
+    reason: str
+
+
+@frozen
+class Node:
+    """A Node as its document says, parsed; nothing is judged against settings or other Nodes.
+
+    A claim that is absent is None or empty; one that cannot be read is absent too and has a fault.
+    """
+
+    name: str
+    uid: str = ""
+    created: str = ""  # creationTimestamp, RFC 3339 in UTC: sorts as text
+    address: IPAddress | None = None  # the first InternalIP
+    key: PublicKey | None = None
+    overlay_addresses: tuple[IPAddress, ...] = ()
+    pod_cidrs: tuple[IPNetwork, ...] = ()  # spec.podCIDRs, else spec.podCIDR
+    endpoint: Endpoint | None = None  # as annotated; None: the InternalIP and port 51820
+    faults: tuple[Fault, ...] = ()
+    annotations: Mapping[str, str] = field(factory=dict)  # ours alone, as written
+
+    def unreadable(self, claim: Claim) -> bool:
+        """Whether the Node makes a claim of this kind that could not be read."""
+        return any(fault.claim is claim for fault in self.faults)
+
+
+@frozen
+class Inventory:
+    """The Nodes as one complete, consistent reading of the cluster shows them, by name."""
+
+    nodes: Mapping[str, Node]
+    changed: frozenset[str]  # names that differ from the inventory before; all in the first
+    resource_version: str
+    servers: frozenset[IPAddress] = frozenset()  # every address the API server is dialled at

@@ -1,0 +1,50 @@
+"""What a plan is made of, and what one plan tells the next."""
+
+from collections.abc import Mapping
+
+from attrs import field, frozen
+
+from overlayd.model.changes import Change
+from overlayd.model.keys import PublicKey
+from overlayd.model.node import Endpoint
+from overlayd.model.status import ForeignRoute, Held, Own, Quarantine, State
+
+
+@frozen
+class Now:
+    """The time of a pass. Periods are measured by `monotonic`, handshakes by `wall`; in seconds."""
+
+    monotonic: float
+    wall: float
+
+
+@frozen
+class Memory:
+    """What a plan needs to know of those before it. Times are monotonic seconds."""
+
+    held: Mapping[PublicKey, float] = field(factory=dict)  # peers the brake keeps, since when
+    departed: Mapping[PublicKey, float] = field(factory=dict)  # removals of the last minute
+    populations: tuple[tuple[float, int], ...] = ()  # how many peers the device had, when
+    endpoints: Mapping[PublicKey, Endpoint] = field(factory=dict)  # as configured
+    counters: Mapping[PublicKey, tuple[int, int]] = field(factory=dict)  # bytes sent, received
+    no_pod_cidrs_since: float | None = None
+
+
+@frozen
+class Plan:
+    """The whole decision for one pass.
+
+    `state` is None where nothing stands in the way; otherwise it names what does. `changes` are in
+    the order in which they are to be made. `names` tells which Node is behind a key.
+    """
+
+    changes: tuple[Change, ...]
+    memory: Memory
+    state: State | None = None
+    own: Own = Own()
+    names: Mapping[PublicKey, str] = field(factory=dict)
+    quarantines: tuple[Quarantine, ...] = ()
+    held: tuple[Held, ...] = ()
+    not_announced: tuple[str, ...] = ()  # Nodes without a key
+    not_carried: tuple[str, ...] = ()  # prefixes of a family that no option names
+    foreign_routes: tuple[ForeignRoute, ...] = ()

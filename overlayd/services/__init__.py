@@ -1,0 +1,1 @@
+"""The Twisted services: they own time and threads, and decide nothing about the mesh."""

@@ -1,0 +1,1 @@
+"""The WireGuard implementations that overlayd can drive, behind one interface."""
