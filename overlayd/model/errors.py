@@ -19,3 +19,22 @@ class NetworkError(OverlaydError):
 
 class KubeConfigError(OverlaydError):
     """A kubeconfig, or something it points to, is missing, unreadable or says too little."""
+
+
+class Stopping(OverlaydError):
+    """The daemon is stopping and does nothing more."""
+
+
+class Unreachable(OverlaydError):
+    """No answer came from the API server, or it broke off: refused, reset, timed out, aborted.
+
+    Also where nothing could be asked: no name, no trust (TLS), no credential (an exec plugin).
+    """
+
+
+class ControlError(OverlaydError):
+    """The control socket cannot be opened: its folder, its path, or a daemon that has it."""
+
+
+class NotADocument(OverlaydError):
+    """Bytes of the API server are not what was asked for: cut, or no JSON of that shape."""

@@ -24,7 +24,7 @@ REFUSE_PRIORITY = 5181
 
 @frozen
 class Link:
-    """A network interface. `kind` is rtnetlink's IFLA_INFO_KIND ("tun", "wireguard", "" if none)."""
+    """A network interface. `kind` is IFLA_INFO_KIND ("tun", "wireguard", or "")."""
 
     index: int
     name: str

@@ -76,6 +76,7 @@ class Node:
     key: PublicKey | None = None
     overlay_addresses: tuple[IPAddress, ...] = ()
     pod_cidrs: tuple[IPNetwork, ...] = ()  # spec.podCIDRs, else spec.podCIDR
+    pod_cidrs_text: str = ""  # the same as the Node has them, comma-separated
     endpoint: Endpoint | None = None  # as annotated; None: the InternalIP and port 51820
     faults: tuple[Fault, ...] = ()
     annotations: Mapping[str, str] = field(factory=dict)  # ours alone, as written

@@ -7,8 +7,8 @@ from attrs import frozen
 
 from overlayd.model.errors import SettingsError
 from overlayd.model.node import WG_OVERLAY_PORT, IPAddress
+from overlayd.model.places import DEFAULT_CONTROL as DEFAULT_CONTROL
 
-DEFAULT_CONTROL = "/run/overlayd/control.sock"
 DEFAULT_OVERLAY = IPv4Network("100.64.0.0/16")
 DEFAULT_PODS = (IPv4Network("10.244.0.0/16"),)
 

@@ -1,8 +1,10 @@
 """What people may see of the daemon. Never a secret, and cluster text only escaped."""
 
 import enum
+from collections.abc import Mapping
+from ipaddress import IPv4Interface, IPv6Interface
 
-from attrs import frozen
+from attrs import field, frozen
 
 from overlayd.model.keys import PublicKey
 from overlayd.model.machine import Peer, Route
@@ -62,13 +64,17 @@ class Own:
     pod_cidrs: tuple[IPNetwork, ...] = ()
 
 
+PEER_STATES = ("up", "idle", "never", "held", "unknown")
+"""As people read them: no recent handshake is idle, none at all never; no Node is unknown."""
+
+
 @frozen
 class PeerStatus:
     """A peer as people see it: the device's reading, the Node behind it, and how it stands."""
 
     node: str
     peer: Peer
-    state: str  # "up", "idle", "never" (no handshake), "held", "unknown" (no Node)
+    state: str  # of PEER_STATES
 
 
 @frozen
@@ -77,3 +83,108 @@ class ForeignRoute:
 
     route: Route
     reason: str
+
+
+@frozen
+class ChangeReport:
+    """A change that a pass made, or could not make: `error` is None where it was made."""
+
+    text: str
+    why: str
+    error: str | None = None
+
+
+@frozen(kw_only=True)
+class PassReport:
+    """What one pass did. `error` is set where it could not even read the machine."""
+
+    number: int  # 1 for the first since the daemon started
+    why: str  # why it ran, for people: "resync asked for"
+    began: str  # RFC 3339 in UTC
+    duration: float  # seconds
+    changes: tuple[ChangeReport, ...] = ()
+    error: str | None = None
+
+    @property
+    def failures(self) -> tuple[ChangeReport, ...]:
+        return tuple(change for change in self.changes if change.error is not None)
+
+    @property
+    def failed(self) -> bool:
+        return self.error is not None or bool(self.failures)
+
+
+@frozen
+class Repair:
+    """Something that someone else changed and a pass put right."""
+
+    at: str  # RFC 3339 in UTC
+    text: str
+    why: str
+
+
+@frozen
+class DeviceStatus:
+    """Our device as the last pass left it; `present` is False where there is none of ours."""
+
+    link: str
+    tunnel: str  # the implementation, in a word or two
+    present: bool = False
+    up: bool = False
+    public_key: PublicKey | None = None
+    listen_port: int = 0
+    mtu: int = 0
+    addresses: tuple[IPv4Interface | IPv6Interface, ...] = ()
+
+
+@frozen
+class InventoryStatus:
+    """The last inventory. `age` is seconds since the daemon had it."""
+
+    nodes: int
+    resource_version: str
+    age: float
+
+
+@frozen
+class ApiStatus:
+    """The node watch: how many seconds it has been up, or what keeps it from that."""
+
+    connected: float | None = None
+    error: str | None = None
+    heard: float | None = None  # seconds since the last event or bookmark; bookmarks: every 60 s
+    lists: int = 0  # begun since the daemon started; more than one needs a reason
+    watches: int = 0  # begun since then
+
+
+@frozen
+class AnnouncementStatus:
+    """Whether our annotations are written; if not, why."""
+
+    written: bool = False
+    reason: str = ""
+
+
+@frozen(kw_only=True)
+class Status:
+    """All that `overlayctl status` shows, as of one moment. Ages and delays are in seconds."""
+
+    state: State
+    ready: bool  # a latch: first pass done, inventory complete, annotations written, once
+    node: str
+    uptime: float
+    device: DeviceStatus
+    peers: Mapping[str, int] = field(factory=dict)  # how many are in each of PEER_STATES
+    inventory: InventoryStatus | None = None
+    api: ApiStatus = field(factory=ApiStatus)
+    announcement: AnnouncementStatus = field(factory=AnnouncementStatus)
+    last_pass: PassReport | None = None
+    last_pass_age: float | None = None
+    next_retry: float | None = None  # None: nothing failed
+    quarantines: tuple[Quarantine, ...] = ()
+    held: tuple[Held, ...] = ()
+    not_announced: tuple[str, ...] = ()  # Nodes without a key
+    not_carried: tuple[str, ...] = ()  # prefixes of a family that no option names
+    foreign_routes: tuple[ForeignRoute, ...] = ()
+    repaired: int = 0  # since the daemon started
+    repairs: tuple[Repair, ...] = ()  # the last ones, oldest first

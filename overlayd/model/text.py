@@ -1,4 +1,6 @@
-"""Text that came from the cluster is hostile; this is how it is shown."""
+"""How text and times are shown. Text that came from the cluster is hostile."""
+
+from datetime import UTC, datetime
 
 
 def shown(text: str, limit: int = 200) -> str:
@@ -13,3 +15,19 @@ def shown(text: str, limit: int = 200) -> str:
         for c in cut
     )
     return safe if len(text) <= limit else f"{safe}... ({len(text)} characters)"
+
+
+def printable(text: str) -> str:
+    """Return `text` on one line and printable, for output that may hold what `shown` returned.
+
+    Backslashes stay as they are, so what is escaped already is not escaped twice.
+    """
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text
+    )
+
+
+def rfc3339(wall: float) -> str:
+    """Return seconds since the epoch as RFC 3339 in UTC, with milliseconds."""
+    moment = datetime.fromtimestamp(wall, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

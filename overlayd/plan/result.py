@@ -41,7 +41,7 @@ class Plan:
     changes: tuple[Change, ...]
     memory: Memory
     state: State | None = None
-    own: Own = Own()
+    own: Own = field(factory=Own)
     names: Mapping[PublicKey, str] = field(factory=dict)
     quarantines: tuple[Quarantine, ...] = ()
     held: tuple[Held, ...] = ()

@@ -21,9 +21,14 @@ class ITunnel(Interface):
     def observe() -> Device | None:
         """Read the whole device; None where there is none that answers.
 
-        A key that is read is remembered, in memory alone.
-
         :raises overlayd.model.errors.TunnelError: there is one and it cannot be read.
+        """
+
+    def remember() -> None:
+        """Keep the private key of the last reading, in memory alone: the device is ours.
+
+        Not part of `observe`, or a foreign device would pass for ours by its key. A reading without
+        a key changes nothing: the device gets back what it lost.
         """
 
     def remembered() -> PublicKey | None:

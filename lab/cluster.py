@@ -1,0 +1,144 @@
+"""The lab's Kubernetes: the development API server on the management network, and its Nodes."""
+
+import json
+import signal
+import subprocess
+from http.client import HTTPConnection, HTTPException
+from typing import Any
+
+from lab.conversation import python_module
+from lab.eventually import eventually
+from lab.namespaces import Namespace, end
+from lab.topology import POD_PREFIX, PODS, Node, Switch
+
+PORT = 8080
+_LIMIT = 10.0  # seconds for an answer
+_START_LIMIT = 20.0
+_NODES = "/api/v1/nodes"
+_JSON = "application/json"
+_MERGE_PATCH = "application/merge-patch+json"
+
+Document = dict[str, Any]
+
+
+class ApiRefused(Exception):
+    """The API server answered with an error; its status code and its words."""
+
+
+class Cluster:
+    """The API server, which can be killed, hung and started anew, and its Nodes.
+
+    It answers at `url`, and at every other address of the management network's switch.
+    """
+
+    def __init__(self, management: Switch) -> None:
+        self._machine: Namespace = management.namespace
+        self._address = str(management.gateway)
+        self.url = f"http://{self._address}:{PORT}"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the server, with the Nodes that it had before, and wait until it answers."""
+        command = python_module(
+            *("overlayd.testing.apiserver", "--testing", "--listen", f"0.0.0.0:{PORT}"),
+            *("--allocate-pod-cidrs", str(PODS), "--node-mask", str(POD_PREFIX)),
+            *("--state", "/run/nodes"),
+        )
+        with (self._machine.run_folder / "apiserver.log").open("ab") as log:
+            self._process = self._machine.start(command, log)
+        eventually(_START_LIMIT, "the API server answers", self.answers)
+
+    def kill(self) -> None:
+        """End it by SIGKILL: connections end, new ones are refused."""
+        assert self._process is not None
+        end(self._process, signal.SIGKILL)
+
+    def hang(self) -> None:
+        """Keep it from running, with its connections open."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def answers(self) -> bool:
+        try:
+            self.nodes()
+        except (OSError, HTTPException):
+            return False
+        return True
+
+    def create(self, node: Node) -> None:
+        """Create the Node as a kubelet and the controller manager would."""
+        self.request("POST", _NODES, node_document(node))
+
+    def delete(self, name: str) -> None:
+        self.request("DELETE", f"{_NODES}/{name}")
+
+    def get(self, name: str) -> Document:
+        return self.request("GET", f"{_NODES}/{name}")
+
+    def nodes(self) -> list[Document]:
+        items: list[Document] = self.request("GET", _NODES)["items"]
+        return items
+
+    def patch(self, name: str, document: Document) -> None:
+        self.request("PATCH", f"{_NODES}/{name}", document, _MERGE_PATCH)
+
+    def replace_history(self, version: int) -> None:
+        """Come back with other data, as from a backup: versions go on from this one, uids are new.
+
+        The Nodes are as they are, but for that.
+        """
+        self.request("POST", "/testing/replace-history", {"version": version})
+
+    def reset_watches(self) -> None:
+        """Reset the connection of every watch."""
+        self.request("POST", "/testing/reset-watches")
+
+    def state(self) -> Document:
+        """What the server says of itself: version, nodes, open_watches."""
+        return self.request("GET", "/testing/state")
+
+    def counters(self) -> dict[str, int]:
+        """How many requests of each kind there were: full_lists, single_lists, watches, patches."""
+        total: dict[str, int] = self.request("GET", "/testing/counters")["total"]
+        return total
+
+    def request(
+        self, method: str, path: str, body: Document | None = None, kind: str = _JSON
+    ) -> Document:
+        """One request and its answer's JSON.
+
+        :raises ApiRefused: the answer is an error.
+        """
+        connection = HTTPConnection(self._address, PORT)
+        connection.sock = self._machine.connect(self._address, PORT, _LIMIT)
+        try:
+            text = None if body is None else json.dumps(body)
+            connection.request(method, path, text, {"Content-Type": kind})
+            answer = connection.getresponse()
+            content = answer.read()
+        finally:
+            connection.close()
+        if answer.status >= 300:
+            raise ApiRefused(f"{method} {path}: {answer.status} {content.decode()}")
+        document: Document = json.loads(content or b"{}")
+        return document
+
+
+def node_document(node: Node) -> Document:
+    """The Node object: its InternalIP is on the underlay, its podCIDR known."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": node.name, "labels": {"kubernetes.io/hostname": node.name}},
+        "spec": {"podCIDR": str(node.pod_cidr), "podCIDRs": [str(node.pod_cidr)]},
+        "status": {
+            "addresses": [
+                {"type": "InternalIP", "address": str(node.address)},
+                {"type": "Hostname", "address": node.name},
+            ]
+        },
+    }

@@ -1,0 +1,57 @@
+"""Waiting for an outcome, with a limit that is not a claim about speed."""
+
+import time
+from collections.abc import Callable, Collection
+from typing import TypeVar
+
+REPAIR = 1.0 + 10.0
+"""Seconds until a device, address, route or rule is repaired: the kernel announces those."""
+
+REPAIR_UNANNOUNCED = 15.0 + 10.0
+"""Seconds until a peer or a key is repaired."""
+
+CLUSTER = 10.0
+"""Seconds until what the cluster changes is in the devices."""
+
+SERVER_BACK = 45.0
+"""Seconds until it is, after an API server that was away answers again."""
+
+FORMING = 30.0
+"""Seconds until daemons that were just started have done their first pass."""
+
+_INTERVAL = 0.05
+
+Value = TypeVar("Value")
+
+
+def eventually(limit: float, what: str, probe: Callable[[], Value]) -> Value:
+    """Ask until the answer is true in Python's sense; that answer.
+
+    :raises AssertionError: it was not within `limit` seconds; names `what` and the last answer.
+    """
+    started = time.monotonic()
+    while True:
+        answer = probe()
+        if answer:
+            return answer
+        if time.monotonic() - started > limit:
+            raise AssertionError(f"not within {limit:g} s: {what} (last answer: {answer!r})")
+        time.sleep(_INTERVAL)
+
+
+def eventually_none(limit: float, what: str, probe: Callable[[], Collection[str]]) -> None:
+    """Ask for what is wrong until the answer is nothing.
+
+    :raises AssertionError: something still was after `limit` seconds; names `what`, and that.
+    """
+    left: Collection[str] = ()
+
+    def nothing() -> bool:
+        nonlocal left
+        left = probe()
+        return not left
+
+    try:
+        eventually(limit, what, nothing)
+    except AssertionError:
+        raise AssertionError(f"not within {limit:g} s: {what} ({', '.join(left)})") from None

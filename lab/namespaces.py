@@ -1,0 +1,146 @@
+"""A machine of the lab: network, mount and host name namespaces, held by one process for life."""
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+_UNSHARE = ("unshare", "--net", "--mount", "--uts", "--propagation", "private")
+_HOLD = """
+mount -t tmpfs run /run && mkdir /run/wireguard && : > /run/resolv.conf || exit 1
+[ ! -e /etc/resolv.conf ] || mount --bind /run/resolv.conf /etc/resolv.conf || exit 1
+hostname "$1" && ip link set lo up && echo ready && exec cat
+"""
+_CLONE_NEWNET = 0x40000000  # linux/sched.h
+
+
+class Namespace:
+    """A machine of its own on this one. `close` ends it, with every process started in it.
+
+    It keeps one network and one mount namespace for its whole life, with a /run of its own and no
+    resolvers; every start enters the same ones again.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._holder = subprocess.Popen(
+            [*_UNSHARE, "sh", "-c", _HOLD, "hold", name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        assert self._holder.stdout is not None
+        if self._holder.stdout.readline() != b"ready\n":
+            raise RuntimeError(f"cannot make the namespaces of {name}")
+
+    @property
+    def pid(self) -> int:
+        """The process that holds the namespaces."""
+        return self._holder.pid
+
+    @property
+    def run_folder(self) -> Path:
+        """Its /run, as seen from outside."""
+        return Path(f"/proc/{self.pid}/root/run")
+
+    def entering(self, command: Sequence[str]) -> list[str]:
+        """The command that runs `command` in here."""
+        return ["nsenter", "-t", str(self.pid), "--net", "--mount", "--uts", *command]
+
+    def run(self, *command: str, given: str = "", limit: float = 30.0) -> str:
+        """Run a command to its end; what it printed.
+
+        :raises subprocess.CalledProcessError: its exit status is not 0.
+        """
+        done = self.attempt(*command, given=given, limit=limit)
+        if done.returncode != 0:
+            raise subprocess.CalledProcessError(
+                done.returncode, f"{self.name}: {' '.join(command)}", done.stdout, done.stderr
+            )
+        return done.stdout
+
+    def attempt(
+        self, *command: str, given: str = "", limit: float = 30.0
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end, whatever its exit status."""
+        return subprocess.run(
+            self.entering(command),
+            input=given,
+            text=True,
+            capture_output=True,
+            cwd="/",
+            timeout=limit,
+        )
+
+    def start(
+        self, command: Sequence[str], log: IO[bytes] | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start a command as the leader of its own process group.
+
+        What it prints goes to `log`; without one its standard input and output are pipes.
+        """
+        process = subprocess.Popen(
+            self.entering(command),
+            stdin=subprocess.DEVNULL if log else subprocess.PIPE,
+            stdout=log or subprocess.PIPE,
+            stderr=log,
+            cwd="/",
+            start_new_session=True,
+        )
+        self._processes.append(process)
+        return process
+
+    def connect(self, address: str, port: int, limit: float) -> socket.socket:
+        """A TCP connection made from in here, for use out there."""
+        with open("/proc/self/ns/net") as ours, open(f"/proc/{self.pid}/ns/net") as theirs:
+            _enter_network(theirs.fileno())
+            try:
+                return socket.create_connection((address, port), timeout=limit)
+            finally:
+                _enter_network(ours.fileno())
+
+    def close(self) -> None:
+        """End everything in here, the daemons' detached children too, and the namespaces."""
+        for process in self._processes:
+            end(process, signal.SIGKILL)
+        for pid in self._inhabitants():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        self._holder.wait()
+
+    def _inhabitants(self) -> list[int]:
+        """Every process in this network namespace, the holder among them."""
+        here = os.stat(f"/proc/{self.pid}/ns/net").st_ino
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                if os.stat(folder / "ns/net").st_ino == here:
+                    found.append(int(folder.name))
+            except OSError:
+                continue
+        return found
+
+
+def end(process: subprocess.Popen[bytes], number: int) -> None:
+    """Send a signal to a process group that `Namespace.start` made, and wait for its leader."""
+    if process.poll() is None:
+        os.killpg(process.pid, number)
+        process.wait()
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            stream.close()
+
+
+def _enter_network(descriptor: int) -> None:
+    """Move this thread into a network namespace (Python 3.11 has no os.setns)."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.setns(descriptor, _CLONE_NEWNET) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))

@@ -1,0 +1,98 @@
+"""Run a command in private namespaces: what it starts ends with it, what it changes stays inside.
+
+    python -m lab.private COMMAND [ARGUMENT...]
+
+The command is process 1 of its own process namespace, so its end, by whatever signal, ends every
+daemon and every network namespace that it left. Its network, mounts and /run are its own.
+"""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+MARK = "OVERLAYD_PRIVATE_NAMESPACES"
+"""Set to 1 for what runs inside."""
+
+PROC = "OVERLAYD_OUTER_PROC"
+"""The number of an open file: the /proc outside, where a person sees these processes."""
+
+_PID_NUMBERS = re.compile(r"^NSpid:\s+(.*)$", re.MULTILINE)
+_ENTER = (
+    *("setpriv", "--pdeathsig", "KILL"),  # unshare itself does not die with us
+    *("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"),
+    *("sh", "-c", 'mount -t tmpfs run /run && exec "$@"', "private"),
+)
+
+
+_PROGRAMS = (
+    ("ip", "iproute2"),
+    ("ping", "iputils-ping"),
+    ("wireguard-go", "wireguard-go"),
+)
+
+
+def inside() -> bool:
+    """Whether this process already runs in private namespaces."""
+    return os.environ.get(MARK) == "1"
+
+
+def missing() -> str | None:
+    """Say in one line what keeps nodes from being made here, and how to get it; None if nothing."""
+    if not inside():
+        return "needs private namespaces: run it with `python -m lab.private COMMAND`"
+    return machine_lacks()
+
+
+def machine_lacks() -> str | None:
+    """Say in one line what this machine lacks for private namespaces with nodes in them."""
+    if os.geteuid() != 0:
+        return "needs root: run it with sudo"
+    for command, package in _PROGRAMS:
+        if shutil.which(command) is None:
+            return f"needs {command}: apt-get install {package}"
+    if not os.path.exists("/dev/net/tun"):
+        return "needs /dev/net/tun: modprobe tun, or give the container that device"
+    if not inside() and subprocess.run([*_ENTER, "true"], capture_output=True).returncode != 0:
+        return "needs to make namespaces: run it where root may (CAP_SYS_ADMIN)"
+    return None
+
+
+def run(command: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run a command in private namespaces; its exit status.
+
+    Ctrl-C is the command's to handle: the terminal sends it there too. SIGTERM ends it at once,
+    and with it everything inside.
+    """
+    outer = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
+    private = {**environment, MARK: "1", PROC: str(outer)}
+    with subprocess.Popen([*_ENTER, *command], env=private, pass_fds=[outer]) as process:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, lambda *_: process.kill())
+        status = process.wait()
+    return 128 - status if status < 0 else status
+
+
+def outer_pid(pid: int) -> int:
+    """The number that a process in here has for a person outside."""
+    outer = Path(f"/proc/self/fd/{os.environ[PROC]}")
+    ours = os.readlink(f"/proc/{pid}/ns/pid")
+    for folder in outer.glob("[0-9]*"):
+        try:
+            numbers = _PID_NUMBERS.search((folder / "status").read_text())
+            same = numbers is not None and numbers[1].split()[-1] == str(pid)
+            if same and os.readlink(folder / "ns/pid") == ours:
+                return int(folder.name)
+        except OSError:
+            continue  # it has ended meanwhile
+    raise LookupError(f"process {pid} is not there")
+
+
+if __name__ == "__main__":
+    if os.geteuid() != 0:
+        sys.exit("lab.private: making namespaces needs root: run it with sudo")
+    sys.exit(run(sys.argv[1:], os.environ))

@@ -1,0 +1,120 @@
+"""Who is wired to whom: an underlay, a management network, nodes, and pods behind them.
+
+        pods ── cni0 ┐                          ┌ cni0 ── pods
+                   node1 ── eth0 ─ underlay ─ eth0 ── node2
+                     └ mgmt0 ─ management ─ mgmt0 ┘
+                               (API server)
+
+A node's default route leads to the underlay's gateway, so what should be encrypted and is not
+would leave, and be seen there.
+"""
+
+from ipaddress import IPv4Address, IPv4Network
+
+from lab.namespaces import Namespace
+
+UNDERLAY = IPv4Network("172.30.0.0/24")
+MANAGEMENT = IPv4Network("172.31.0.0/24")
+OVERLAY = IPv4Network("100.64.0.0/16")
+PODS = IPv4Network("10.244.0.0/16")
+POD_PREFIX = 24
+FIRST_HOST = 10
+"""Node 1 has the eleventh address of each network."""
+
+
+class Switch:
+    """A network: a bridge in a namespace of its own, with the gateway's address on it."""
+
+    def __init__(self, name: str, network: IPv4Network) -> None:
+        self.network = network
+        self.gateway = network[1]
+        self.namespace = Namespace(name)
+        self.namespace.run(
+            *("ip", "-batch", "-"),
+            given=f"""
+link add bridge type bridge forward_delay 0
+addr add {self.gateway}/{network.prefixlen} dev bridge
+link set bridge up
+""",
+        )
+
+    def plug(self, machine: Namespace, link: str, address: IPv4Address) -> None:
+        """Give a machine a link of this name to the network, with an address, up."""
+        self.namespace.run(
+            *("ip", "-batch", "-"),
+            given=f"""
+link add {machine.name} type veth peer name {link} netns {machine.pid}
+link set {machine.name} master bridge up
+""",
+        )
+        machine.run(
+            *("ip", "-batch", "-"),
+            given=f"addr add {address}/{self.network.prefixlen} dev {link}\nlink set {link} up\n",
+        )
+
+    def close(self) -> None:
+        self.namespace.close()
+
+
+class Pod:
+    """A network namespace with one address out of its node's podCIDR."""
+
+    def __init__(self, node: Namespace, pod_cidr: IPv4Network, number: int) -> None:
+        self.address = pod_cidr[1 + number]
+        self.name = f"{node.name}-pod{number}"
+        self.namespace = Namespace(self.name)
+        link = f"pod{number}"
+        node.run(
+            *("ip", "-batch", "-"),
+            given=f"""
+link add {link} type veth peer name eth0 netns {self.namespace.pid}
+link set {link} master cni0 up
+""",
+        )
+        self.namespace.run(
+            *("ip", "-batch", "-"),
+            given=f"""
+addr add {self.address}/{pod_cidr.prefixlen} dev eth0
+link set eth0 up
+route add default via {pod_cidr[1]}
+""",
+        )
+
+    def close(self) -> None:
+        self.namespace.close()
+
+
+class Node:
+    """A machine of the cluster: number 1, 2, ... with one pod behind its own bridge."""
+
+    def __init__(self, number: int, underlay: Switch, management: Switch) -> None:
+        self.name = f"node{number}"
+        self.address = underlay.network[FIRST_HOST + number]
+        self.overlay_address = OVERLAY[int(self.address) & int(OVERLAY.hostmask)]
+        self.pod_cidr = list(PODS.subnets(new_prefix=POD_PREFIX))[number]
+        self.namespace = Namespace(self.name)
+        underlay.plug(self.namespace, "eth0", self.address)
+        management.plug(self.namespace, "mgmt0", management.network[FIRST_HOST + number])
+        self.namespace.run(
+            *("ip", "-batch", "-"),
+            given=f"""
+route add default via {underlay.gateway}
+link add cni0 type bridge forward_delay 0
+addr add {self.pod_cidr[1]}/{self.pod_cidr.prefixlen} dev cni0
+link set cni0 up
+""",
+        )
+        self.pod = Pod(self.namespace, self.pod_cidr, 1)
+
+    def reaches(self, address: IPv4Address) -> bool:
+        """Whether one ping from the node itself is answered within a second."""
+        return pings(self.namespace, address)
+
+    def close(self) -> None:
+        self.pod.close()
+        self.namespace.close()
+
+
+def pings(machine: Namespace, address: IPv4Address) -> bool:
+    """Whether one ping is answered within a second."""
+    return machine.attempt("ping", "-c1", "-W1", "-q", str(address)).returncode == 0

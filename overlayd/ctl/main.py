@@ -1,0 +1,17 @@
+"""The entry point of `overlayctl`."""
+
+import signal
+
+
+def main() -> None:
+    """Ends as tools do: quietly on Ctrl-C (130 to a shell) and when who reads the output goes."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    # Only now: an interrupt while modules are read must be as quiet as one later.
+    from overlayd.ctl.commands import overlayctl
+
+    overlayctl()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,196 @@
+"""What `overlayctl` shows to people, made of the documents that `-o json` prints. Pure."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from overlayd.ctl.words import counted, duration, size
+from overlayd.model.text import printable
+
+Document = Mapping[str, Any]
+Rows = list[list[str]]
+
+SHOWN = 10
+"""How many items of a list the status shows; the rest are in `-o json`."""
+
+PEERS_HEAD = ("NODE", "STATE", "HANDSHAKE", "ENDPOINT", "ALLOWED IPS", "RECEIVED", "SENT")
+QUARANTINES_HEAD = ("NODE", "CLAIM", "TEXT", "REASON")
+
+_LABEL_WIDTH = 16
+
+
+def peer_rows(peers: Sequence[Document], now: float) -> Rows:
+    """`now` is seconds since the epoch: handshakes are counted from there."""
+    return [
+        [
+            peer["node"] or "(no node)",
+            peer["state"],
+            _handshake(peer["latestHandshake"], now),
+            peer["endpoint"] or "(none)",
+            _prefixes(peer),
+            size(peer["received"]),
+            size(peer["sent"]),
+        ]
+        for peer in peers
+    ]
+
+
+def _handshake(latest: float | None, now: float) -> str:
+    return "never" if latest is None else f"{duration(int(now - latest))} ago"
+
+
+def _prefixes(peer: Document) -> str:
+    prefixes: list[str] = peer["allowedIPs"]
+    more = peer["allowedIPCount"] - len(prefixes)
+    return ", ".join([*prefixes, *([f"and {more:,} more"] if more else [])]) or "(none)"
+
+
+def quarantine_rows(quarantines: Sequence[Document]) -> Rows:
+    return [[q["node"], q["claim"], q["text"], q["reason"]] for q in quarantines]
+
+
+def readiness_line(status: Document) -> str:
+    if status["ready"]:
+        return "ready"
+    return f"not ready: {_state(status)}"
+
+
+def _state(status: Document) -> str:
+    message = status["message"]
+    return printable(f"{status['state']}: {message}" if message else status["state"])
+
+
+def status_lines(status: Document) -> Iterator[str]:
+    """The status, without quarantines. Of each list in it there may be more than it holds."""
+    device = status["device"]
+    yield _line("State", _state(status))
+    yield _line("Ready", "yes" if status["ready"] else "no")
+    yield _line("Node", f"{status['node']}, overlayd running for {duration(status['uptime'])}")
+    yield _line("Announced", _announced(status["announcement"]))
+    yield _line("Device", _device(device))
+    yield _line("Public key", device["publicKey"] or "none")
+    yield _line("Addresses", ", ".join(device["addresses"]) or "none")
+    yield _line("Peers", _peers(status["peers"]))
+    yield _line("Inventory", _inventory(status["inventory"]))
+    yield _line("API server", _api(status["api"]))
+    yield from _last_pass(status)
+    if status["nextRetry"] is not None:
+        yield _line("Next try", f"in {duration(status['nextRetry'])}")
+    yield from _lists(status)
+
+
+def _line(label: str, text: str) -> str:
+    return f"{label + ':':<{_LABEL_WIDTH}}{printable(text)}"
+
+
+def _announced(announcement: Document) -> str:
+    if announcement["written"]:
+        return "yes"
+    return f"no: {announcement['reason']}" if announcement["reason"] else "no"
+
+
+def _device(device: Document) -> str:
+    if not device["present"]:
+        return f"{device['link']} ({device['tunnel']}): there is none of ours"
+    up = "up" if device["up"] else "down"
+    return (
+        f"{device['link']} ({device['tunnel']}), {up}, UDP port {device['listenPort']}, "
+        f"MTU {device['mtu']}"
+    )
+
+
+def _peers(counts: Mapping[str, int]) -> str:
+    total = sum(counts.values())
+    states = ", ".join(f"{count:,} {state}" for state, count in counts.items() if count)
+    return f"{total:,} ({states})" if states else f"{total:,}"
+
+
+def _inventory(inventory: Document | None) -> str:
+    if inventory is None:
+        return "none yet"
+    return (
+        f"{counted(inventory['nodes'], 'node')}, version {inventory['resourceVersion']}, "
+        f"{duration(inventory['age'])} old"
+    )
+
+
+def _api(api: Document) -> str:
+    if api["connected"] is not None:
+        return f"watched for {duration(api['connected'])}"
+    return f"not watched: {api['error']}" if api["error"] else "not watched yet"
+
+
+def _last_pass(status: Document) -> Iterator[str]:
+    report = status["lastPass"]
+    if report is None:
+        yield _line("Last pass", "none yet")
+        return
+    age = duration(status["lastPassAge"] or 0)
+    yield _line("Last pass", f"{age} ago, {pass_summary(report)}")
+    yield from change_lines(report)
+
+
+def pass_summary(report: Document) -> str:
+    """One line about a pass."""
+    did = counted(report["changeCount"], "change")
+    if report["failureCount"]:
+        did += f", {report['failureCount']:,} of them failed"
+    if report["error"]:
+        did = f"failed: {report['error']}"
+    return printable(
+        f"number {report['number']}, took {duration(report['duration'])}, "
+        f"because {report['why']}: {did}"
+    )
+
+
+def change_lines(report: Document) -> Iterator[str]:
+    """The changes of a pass that the document holds, and how many more there were."""
+    changes = report.get("changes", [])
+    for change in changes:
+        failed = f", FAILED: {change['error']}" if change["error"] else ""
+        yield printable(f"  {change['change']} ({change['why']}){failed}")
+    yield from _more(report["changeCount"] - len(changes))
+
+
+def _lists(status: Document) -> Iterator[str]:
+    yield from _list(status, "held", "Held peers", _held)
+    yield from _list(status, "notAnnounced", "Not announced", lambda item: item["name"])
+    yield from _list(status, "notCarried", "Not carried", lambda item: item["name"])
+    yield from _list(status, "foreignRoutes", "Foreign routes", _foreign_route)
+    yield from _list(status, "repairs", "Drift repaired", _repair, status["repaired"])
+
+
+def _list(
+    status: Document,
+    name: str,
+    label: str,
+    text: Callable[[Document], str],
+    total: int | None = None,
+) -> Iterator[str]:
+    count = status["counts"][name]
+    if not (total or count):
+        return
+    yield _line(label, f"{count if total is None else total:,}")
+    items = status.get(name, [])
+    for item in items:
+        yield printable(f"  {text(item)}")
+    yield from _more(count - len(items))
+
+
+def _held(held: Document) -> str:
+    name = held["node"] or "(no node)"
+    return f"{name} {held['publicKey']}, for {duration(held['remaining'])} more at the most"
+
+
+def _foreign_route(route: Document) -> str:
+    via = f" via {route['gateway']}" if route["gateway"] else ""
+    dev = f" dev {route['link']}" if route["link"] else ""
+    return f"{route['destination']}{via}{dev}: {route['reason']}"
+
+
+def _repair(repair: Document) -> str:
+    return f"{repair['at']} {repair['change']} ({repair['why']})"
+
+
+def _more(count: int) -> Iterator[str]:
+    if count > 0:
+        yield f"  and {count:,} more; -o json shows all"

@@ -1,0 +1,116 @@
+"""From the API server to frozen inventories, one attempt at a time.
+
+Blocking, for a thread of its own. It neither waits nor tries again: an attempt ends, and whoever
+called it decides what comes next.
+"""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from attrs import frozen
+
+from overlayd.kube.api import ApiServer
+from overlayd.kube.listing import probe, read_list
+from overlayd.kube.watching import Following, watch
+from overlayd.model.errors import Unreachable
+from overlayd.model.node import Inventory, IPAddress, Node
+from overlayd.plan.resume import Attempt, Ending, How, Step
+
+NOTHING: Mapping[str, Node] = MappingProxyType({})
+
+
+@frozen
+class Heard:
+    """A watch is open; `moved` says whether it has brought an event or a bookmark yet."""
+
+    version: str  # up to which all is known
+    moved: bool
+
+
+Report = Inventory | Heard
+
+
+class NodeSession:
+    """Makes attempts at reading the Nodes, one after the other, in the thread that calls it."""
+
+    def __init__(self, api: ApiServer) -> None:
+        self._api = api
+
+    def run(
+        self,
+        attempt: Attempt,
+        known: Inventory | None,
+        seconds: int,
+        report: Callable[[Report], None],
+    ) -> Ending:
+        """Make one attempt and return how it ended.
+
+        `known` is the last inventory that was reported, `seconds` how long a watch may last.
+        `report` is called in this thread: with an inventory whenever it differs by value from the
+        one before, so not for a heartbeat, and with `Heard` for each piece of a watch.
+        """
+        match attempt:
+            case Attempt(Step.PROBE):
+                return probe(self._api)
+            case Attempt(Step.WATCH, str(version)):
+                return self._watch(version, known, seconds, report)
+            case _:
+                return self._list(attempt.version, known, report)
+
+    def abort(self) -> None:
+        """End, for good and from any thread, whatever blocks."""
+        self._api.abort()
+
+    def _list(
+        self, version: str | None, known: Inventory | None, report: Callable[[Report], None]
+    ) -> Ending:
+        listing = read_list(self._api, version)
+        if isinstance(listing, Ending):
+            return listing
+        nodes, changed = _compared(listing.nodes, known.nodes if known else NOTHING)
+        servers = self._servers(known)
+        if known is None or changed or servers != known.servers:
+            report(Inventory(nodes, changed, listing.version, servers))
+        return Ending(How.LISTED, version=listing.version, skipped=listing.skipped)
+
+    def _watch(
+        self,
+        version: str,
+        known: Inventory | None,
+        seconds: int,
+        report: Callable[[Report], None],
+    ) -> Ending:
+        following = Following(known.nodes if known else NOTHING, version)
+        last = known
+
+        def moved(changed: frozenset[str]) -> None:
+            nonlocal last
+            servers = self._servers(last)
+            if last is None or changed or servers != last.servers:
+                nodes = MappingProxyType(dict(following.nodes))
+                last = Inventory(nodes, changed, following.version, servers)
+                report(last)
+            report(Heard(following.version, following.moved))
+
+        return watch(self._api, following, seconds, moved)
+
+    def _servers(self, known: Inventory | None) -> frozenset[IPAddress]:
+        """Where the API server is dialled now; as before where nothing says so any more."""
+        try:
+            return self._api.addresses()
+        except Unreachable:
+            return known.servers if known else frozenset()
+
+
+def _compared(
+    nodes: Mapping[str, Node], before: Mapping[str, Node]
+) -> tuple[Mapping[str, Node], frozenset[str]]:
+    """The Nodes, and the names that are new, gone or other. One that is equal stays the same."""
+    changed = before.keys() - nodes.keys()
+    settled = {}
+    for name, node in nodes.items():
+        old = before.get(name)
+        settled[name] = node if old is None or old != node else old
+        if old != node:
+            changed.add(name)
+    return MappingProxyType(settled), frozenset(changed)

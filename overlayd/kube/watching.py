@@ -1,0 +1,124 @@
+"""One watch of the Nodes: events applied to what is known, until it ends."""
+
+from collections.abc import Callable, Mapping
+
+from overlayd.kube.api import ApiServer, Stream
+from overlayd.kube.endings import failed, refused, unanswered
+from overlayd.kube.lines import Lines
+from overlayd.kube.listing import NODES
+from overlayd.model.errors import NotADocument, Unreachable
+from overlayd.model.node import Node
+from overlayd.plan.answers import Bookmark, Deleted, Event, Failed, Written, event_from
+from overlayd.plan.resume import Ending, How, is_below
+
+IDLE = 150.0
+"""Seconds of silence that no healthy watch has: bookmarks come about every 60 s."""
+
+
+class Following:
+    """Nodes kept up to date by the bytes of a watch, whole event by whole event."""
+
+    def __init__(self, nodes: Mapping[str, Node], version: str) -> None:
+        self.nodes = dict(nodes)
+        self.version = version
+        self.events = 0
+        self.ending: Ending | None = None  # set by an event, or a line that is none, that ends it
+        self._lines = Lines()
+
+    @property
+    def moved(self) -> bool:
+        """Whether an event or a bookmark came."""
+        return self.events > 0
+
+    def take(self, chunk: bytes) -> frozenset[str]:
+        """Apply what is whole now; return the names that differ from before, by value."""
+        before: dict[str, Node | None] = {}
+        try:
+            for line in self._lines.take(chunk):
+                self._apply(event_from(line), before)
+                if self.ending is not None:
+                    break
+        except NotADocument as error:
+            self.ending = self.ended(How.NO_EVENT, str(error))
+        return frozenset(name for name, node in before.items() if self.nodes.get(name) != node)
+
+    def ended(self, how: How, reason: str = "") -> Ending:
+        """The ending of a watch that brought what was taken so far."""
+        return Ending(how, version=self.version, moved=self.moved, reason=reason)
+
+    def _apply(self, event: Event, before: dict[str, Node | None]) -> None:
+        if isinstance(event, Failed):
+            self.ending = failed(event.status, self.version, self.moved)
+            return
+        if is_below(event.version, self.version):
+            self.ending = self.ended(
+                How.WENT_BACK,
+                f"the API server's history went back from {self.version} to {event.version}",
+            )
+            return
+        match event:
+            case Written(node):
+                known = self.nodes.get(node.name)
+                before.setdefault(node.name, known)
+                if known != node:  # else the old value stays, and what shares it
+                    self.nodes[node.name] = node
+            case Deleted(name):
+                before.setdefault(name, self.nodes.pop(name, None))
+            case Bookmark():
+                pass
+        self.version = event.version
+        self.events += 1
+
+
+def watch(
+    api: ApiServer,
+    following: Following,
+    seconds: int,
+    report: Callable[[frozenset[str]], None],
+) -> Ending:
+    """Follow the Nodes for `seconds` at the most, as the server counts them.
+
+    `report` hears of the names that changed: once the watch is open, and after each piece that
+    brought an event or a bookmark; there may be none.
+    """
+    query = {
+        "watch": "true",
+        "allowWatchBookmarks": "true",
+        "resourceVersion": following.version,
+        "timeoutSeconds": str(seconds),
+    }
+    try:
+        stream = api.stream(NODES, query, IDLE)
+    except Unreachable as error:
+        return unanswered(error)
+    try:
+        if stream.status != 200:
+            return _refusal(stream, following.version)
+        report(frozenset())
+        return _follow(stream, following, report)
+    finally:
+        stream.close()
+
+
+def _follow(
+    stream: Stream, following: Following, report: Callable[[frozenset[str]], None]
+) -> Ending:
+    try:
+        while chunk := stream.read():
+            events = following.events
+            changed = following.take(chunk)
+            if following.events != events:
+                report(changed)
+            if following.ending is not None:
+                return following.ending
+    except Unreachable as error:
+        return following.ended(How.BROKE_OFF, str(error))
+    return following.ended(How.ENDED)
+
+
+def _refusal(stream: Stream, version: str) -> Ending:
+    try:
+        body = stream.read_all()
+    except Unreachable:
+        body = b""  # the status says enough
+    return refused(stream.status, body, stream.retry_after, version)

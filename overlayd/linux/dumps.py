@@ -1,0 +1,111 @@
+"""Asks the kernel over one rtnetlink socket: whole tables, and the one request that is raw."""
+
+import errno
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from overlayd.linux.rtnetlink import MESSAGE, NUMBER, messages
+from overlayd.model.errors import NetworkError
+
+ATTEMPTS = 10  # readings of a table that changes while it is read
+
+# linux/netlink.h
+_SOL_NETLINK = 270
+_GET_STRICT_CHK = 12
+_ERROR, _DONE = 2, 3
+_REQUEST, _ACK, _DUMP = 0x1, 0x4, 0x300
+_DUMP_INTERRUPTED = 0x10
+
+_READ_SIZE = 1 << 16  # the kernel fills at most half of it
+
+
+class Rtnetlink:
+    """A conversation with the kernel about links, addresses, routes and rules.
+
+    The socket is connected, and every read gives whole messages.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._sequence = 0
+
+    def dump(self, kind: int, body: bytes) -> list[bytes]:
+        """The body of each message that answers the request `kind` (one of the GET types).
+
+        What the kernel marks as inconsistent, since it changed meanwhile, is read again. A table
+        that nobody has used yet does not exist in the kernel: it is empty.
+
+        :raises NetworkError: it could not be read.
+        """
+        for _ in range(ATTEMPTS):
+            try:
+                found = self._dump_once(kind, body)
+            except FileNotFoundError:
+                return []
+            except OSError as error:
+                raise NetworkError(f"reading from rtnetlink failed: {error}") from error
+            if found is not None:
+                return found
+        raise NetworkError(f"the kernel's table changed during each of {ATTEMPTS} readings")
+
+    def request(self, kind: int, body: bytes) -> None:
+        """Send one message that changes something.
+
+        :raises OSError: what the kernel answered.
+        """
+        self._send(kind, _REQUEST | _ACK, body)
+        for _, _, answer in self._answers():
+            _raise_error(answer)
+            return
+
+    def _dump_once(self, kind: int, body: bytes) -> list[bytes] | None:
+        """None where the kernel marked it; it is read to its end all the same."""
+        self._send(kind, _REQUEST | _DUMP, body)
+        found: list[bytes] = []
+        interrupted = 0
+        for answer_kind, flags, answer in self._answers():
+            interrupted |= flags & _DUMP_INTERRUPTED
+            if answer_kind in (_ERROR, _DONE):
+                _raise_error(answer)
+                break
+            found.append(answer)
+        return None if interrupted else found
+
+    def _send(self, kind: int, flags: int, body: bytes) -> None:
+        self._sequence += 1
+        header = MESSAGE.pack(MESSAGE.size + len(body), kind, flags, self._sequence, 0)
+        self._socket.send(header + body)
+
+    def _answers(self) -> Iterator[tuple[int, int, bytes]]:
+        while True:
+            data, _, flags, _ = self._socket.recvmsg(_READ_SIZE)
+            if flags & socket.MSG_TRUNC:
+                raise OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
+            yield from messages(data)
+
+
+def _raise_error(answer: bytes) -> None:
+    """Both nlmsgerr and the end of a dump begin with 0 or a negative errno."""
+    code = NUMBER.unpack_from(answer)[0]
+    if code:
+        code = (1 << 32) - code
+        raise OSError(code, os.strerror(code))
+
+
+@contextmanager
+def rtnetlink() -> Iterator[Rtnetlink]:
+    """A conversation for the length of a `with`: a socket costs less than keeping one right.
+
+    :raises NetworkError: there is no socket to be had.
+    """
+    try:
+        sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+        sock.connect((0, 0))  # to the kernel
+    except OSError as error:
+        raise NetworkError(f"cannot open an rtnetlink socket: {error}") from error
+    with sock:
+        with suppress(OSError):  # kernels before 4.20 do not filter: the readers do so again
+            sock.setsockopt(_SOL_NETLINK, _GET_STRICT_CHK, 1)
+        yield Rtnetlink(sock)

@@ -1,0 +1,164 @@
+"""Who holds which prefix, where Nodes claim the same addresses."""
+
+from collections.abc import Iterable, Iterator
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
+
+from attrs import field, frozen
+
+from overlayd.model.node import Claim, IPNetwork, Node
+from overlayd.model.settings import Settings
+from overlayd.model.status import Quarantine
+from overlayd.plan.holding import Holding
+from overlayd.plan.overlaps import Overlaps
+from overlayd.plan.overlay import host_prefix, inside, overlay_prefix, unmapped
+from overlayd.plan.owners import Owners, age
+
+_HELD, _NOT_HELD, _LEFT_OVER = range(3)  # a left-over one yields to every claim
+
+
+@frozen
+class PrefixClaim:
+    """One prefix that a Node says is its own. `rank` sorts the holder of a contested one first."""
+
+    node: str
+    claim: Claim
+    prefix: IPv4Network
+    rank: tuple[object, ...] = field(repr=False)
+
+    def quarantined(self, reason: str) -> Quarantine:
+        return Quarantine(self.node, self.claim, _text(self.claim, self.prefix), reason)
+
+
+@frozen
+class Settled:
+    """Who has which prefixes, and what is left out, with the reason."""
+
+    prefixes: Holding
+    quarantines: tuple[Quarantine, ...]
+    not_carried: tuple[str, ...]
+
+
+def settle(settings: Settings, claimants: Iterable[Node], owners: Owners, held: Holding) -> Settled:
+    """Give each prefix to its holder; none that overlaps one given before.
+
+    First comes who has it already (`held`), then for an overlay address the Node whose own address
+    computes to it, then the older Node. `claimants` are in any order.
+    """
+    claims: list[PrefixClaim] = []
+    outside: list[Quarantine] = []
+    ipv6: list[tuple[str, str, Claim]] = []
+    for node in claimants:
+        has = held.get(node.name, frozenset())
+        for claim, prefix, left_over in _prefixes(settings, node, owners, has):
+            if not isinstance(prefix, IPv4Network):
+                ipv6.append((node.name, _text(claim, prefix), claim))
+                continue
+            status = _LEFT_OVER if left_over else _HELD if prefix in has else _NOT_HELD
+            computed = claim is Claim.OVERLAY_ADDRESS and prefix == overlay_prefix(settings, node)
+            rank = (status, not computed, age(node), prefix)
+            made = PrefixClaim(node.name, claim, prefix, rank)
+            if reason := _outside(settings, claim, prefix):
+                outside.append(made.quarantined(reason))
+            else:
+                claims.append(made)
+    prefixes, lost = _give(claims)
+    return Settled(prefixes, (*outside, *lost), _said_once(ipv6))
+
+
+def _give(claims: list[PrefixClaim]) -> tuple[Holding, list[Quarantine]]:
+    claims.sort(key=lambda c: c.rank)
+    given = Overlaps(c.prefix for c in claims)
+    prefixes: dict[str, list[IPNetwork]] = {}
+    lost = []
+    for claim in claims:
+        other = given.find(claim.prefix, other_than=claim.node)
+        if other is None:
+            given.add(claim.prefix, claim.node)
+            prefixes.setdefault(claim.node, []).append(claim.prefix)
+        elif claim.rank[0] != _LEFT_OVER:
+            prefix, holder = other
+            what = "it" if prefix == claim.prefix else _text(claim.claim, prefix)
+            how = "" if prefix == claim.prefix else ", which overlaps it"
+            lost.append(claim.quarantined(f"{holder} holds {what}{how}"))
+    return {name: frozenset(found) for name, found in prefixes.items()}, lost
+
+
+def _prefixes(
+    settings: Settings, node: Node, owners: Owners, has: frozenset[IPNetwork]
+) -> Iterator[tuple[Claim, IPNetwork, bool]]:
+    """What a Node claims, and whether it is only left over from a peer with another key.
+
+    Of a claim that cannot be read, what its peer has counts. A Node whose key cannot be read gets
+    nothing new: it keeps what its peer has, where nobody claims it.
+    """
+    if node.name == settings.node_name:
+        yield from ((claim, prefix, False) for claim, prefix in _said_by_us(settings, node))
+        return
+    keeps = node.name in owners.keeping
+    said = dict.fromkeys(_said(node))
+    for claim, prefix in said:
+        if not keeps or prefix in has or isinstance(prefix, IPv6Network):
+            yield claim, prefix, False
+    for claim in (Claim.OVERLAY_ADDRESS, Claim.POD_CIDR):
+        unreadable = node.unreadable(claim)
+        if keeps or unreadable:
+            for prefix in has:
+                if (claim, prefix) not in said and _may_be(settings, claim, prefix):
+                    yield claim, prefix, not unreadable
+
+
+def _said_by_us(settings: Settings, node: Node) -> Iterator[tuple[Claim, IPNetwork]]:
+    """Our annotations are what we wrote; what we claim is the address that we compute."""
+    computed = overlay_prefix(settings, node)
+    if computed is not None:
+        yield Claim.OVERLAY_ADDRESS, computed
+    for prefix in node.pod_cidrs:
+        yield Claim.POD_CIDR, prefix
+
+
+def _said(node: Node) -> Iterator[tuple[Claim, IPNetwork]]:
+    for address in node.overlay_addresses:
+        plain = unmapped(address)
+        if isinstance(plain, IPv4Address):
+            yield Claim.OVERLAY_ADDRESS, host_prefix(plain)
+        else:
+            yield Claim.OVERLAY_ADDRESS, IPv6Network((plain, 128))
+    for prefix in node.pod_cidrs:
+        yield Claim.POD_CIDR, prefix
+
+
+def _may_be(settings: Settings, claim: Claim, prefix: IPNetwork) -> bool:
+    """Whether a prefix in the device can be such a claim, read another time."""
+    single = prefix.prefixlen == prefix.max_prefixlen
+    fits = single or claim is not Claim.OVERLAY_ADDRESS
+    return fits and not _outside(settings, claim, prefix)
+
+
+def _outside(settings: Settings, claim: Claim, prefix: IPNetwork) -> str:
+    """Why such a prefix is none of those that may be claimed; "" if it is one."""
+    if claim is Claim.OVERLAY_ADDRESS:
+        if inside(prefix, (settings.overlay,)):
+            return ""
+        return f"it lies outside the overlay network {settings.overlay}"
+    if inside(prefix, settings.pods):
+        return ""
+    pods = ", ".join(map(str, settings.pods))
+    return f"it lies outside the pod network{'s' if len(settings.pods) > 1 else ''} {pods}"
+
+
+def _text(claim: Claim, prefix: IPNetwork) -> str:
+    """As people write it: an overlay address is an address."""
+    single = claim is Claim.OVERLAY_ADDRESS and prefix.prefixlen == prefix.max_prefixlen
+    return str(prefix.network_address) if single else str(prefix)
+
+
+def _said_once(ipv6: list[tuple[str, str, Claim]]) -> tuple[str, ...]:
+    """One line for each kind of claim, however many Nodes make it."""
+    lines = []
+    for claim in (Claim.OVERLAY_ADDRESS, Claim.POD_CIDR):
+        found = [(node, text) for node, text, kind in ipv6 if kind is claim]
+        if found:
+            node, text = min(found)
+            more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+            lines.append(f"IPv6 {claim.value} {text} of {node}{more}")
+    return tuple(lines)

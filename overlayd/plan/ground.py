@@ -1,0 +1,74 @@
+"""What of the machine is ours to build on, and whether a link under our name is."""
+
+from ipaddress import IPv4Interface, IPv6Interface
+
+from attrs import frozen
+
+from overlayd.model.machine import ALIAS, PROTOCOL, Device, Link, Observed, Route
+from overlayd.model.settings import Settings
+
+KINDS = ("tun", "wireguard")
+"""The kinds of link that a WireGuard device has: of userspace, and of the kernel."""
+
+NO_DEVICE = Device(public_key=None, listen_port=0, peers={})
+
+
+@frozen
+class Ground:
+    """What there is once a device that has to be made is there: then it is new and empty.
+
+    `link` is None where it has to be made. `dead` is whether a link of ours without a process
+    stands in the place of it.
+    """
+
+    link: Link | None
+    device: Device
+    addresses: frozenset[IPv4Interface | IPv6Interface]
+    routes: frozenset[Route]
+    dead: bool = False
+
+
+def ground(settings: Settings, observed: Observed) -> Ground | None:
+    """What to build on; None where the link under our name belongs to somebody else."""
+    link = observed.links.get(settings.wg_dev)
+    if link is not None and not _is_ours(link, observed) and not _is_half_made(link, observed):
+        return None
+    if link is not None and observed.device is not None:
+        addresses = observed.addresses_of(link.name)
+        return Ground(link, observed.device, addresses, observed.routes)
+    staying = frozenset(r for r in observed.routes if r.link != settings.wg_dev)
+    return Ground(None, NO_DEVICE, frozenset(), staying, dead=link is not None)
+
+
+def something_is_ours(settings: Settings, observed: Observed) -> bool:
+    """Whether a daemon of ours has worked on this machine since it started."""
+    return bool(
+        settings.wg_dev in observed.links
+        or observed.rules
+        or any(route.protocol == PROTOCOL for route in observed.routes)
+    )
+
+
+def _is_ours(link: Link, observed: Observed) -> bool:
+    if link.alias == ALIAS:
+        return True
+    device, key = observed.device, observed.remembered
+    return device is not None and key is not None and device.public_key == key
+
+
+def _is_half_made(link: Link, observed: Observed) -> bool:
+    """Whether it is one that we made and had no time to mark.
+
+    It answers as a WireGuard device: a tun link without that is somebody's who is not there, or a
+    device of the kernel, of which we would see neither key nor peers. The link-local address is
+    the kernel's own doing.
+    """
+    device = observed.device
+    return (
+        link.kind in KINDS
+        and link.alias == ""
+        and device is not None
+        and device.public_key is None
+        and not device.peers
+        and all(a.version == 6 and a.is_link_local for a in observed.addresses_of(link.name))
+    )

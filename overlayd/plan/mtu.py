@@ -1,0 +1,63 @@
+"""The MTU of the device: that of the way to the peers, less what WireGuard adds."""
+
+from collections.abc import Iterable
+
+from overlayd.model.machine import Observed
+from overlayd.model.node import IPAddress
+from overlayd.model.settings import MTU_RANGE, Settings
+
+OVERHEAD = 80  # bytes: IPv6 40, UDP 8, WireGuard 32 (16 around the packet, 16 for its tag)
+
+_Place = tuple[int, int, int]  # IP version, prefix length, that many leading bits
+
+
+def wanted_mtu(
+    settings: Settings, observed: Observed, endpoints: Iterable[IPAddress]
+) -> int | None:
+    """What the device's MTU should be; None where nothing tells.
+
+    The narrowest of the ways to the peers' endpoints counts; without a peer, the default route's.
+    """
+    if settings.mtu is not None:
+        return settings.mtu
+    ways = _Ways(settings, observed)
+    found = {mtu for address in endpoints if (mtu := ways.mtu_to(address)) is not None}
+    narrowest = min(found) if found else ways.default()
+    return None if narrowest is None else max(MTU_RANGE.start, narrowest - OVERHEAD)
+
+
+class _Ways:
+    """The MTU of each route of the main table that leaves the machine, found by longest prefix."""
+
+    def __init__(self, settings: Settings, observed: Observed) -> None:
+        self._mtu: dict[_Place, int] = {}
+        best: dict[_Place, int] = {}
+        for route in observed.routes:
+            link = observed.links.get(route.link)
+            if link is None or link.loopback or link.name == settings.wg_dev:
+                continue
+            net = route.destination
+            place = _place(net.network_address, net.prefixlen)
+            mtu = min(link.mtu, route.mtu) if route.mtu else link.mtu
+            metric = best.get(place, route.metric)
+            if route.metric < metric:
+                self._mtu[place] = mtu
+            elif route.metric == metric:  # several hops: any of them may be taken
+                self._mtu[place] = min(mtu, self._mtu.get(place, mtu))
+            best[place] = min(metric, route.metric)
+        self._lengths = sorted({(v, length) for v, length, _ in self._mtu}, reverse=True)
+
+    def mtu_to(self, address: IPAddress) -> int | None:
+        for version, length in self._lengths:
+            if version == address.version:
+                mtu = self._mtu.get(_place(address, length))
+                if mtu is not None:
+                    return mtu
+        return None
+
+    def default(self) -> int | None:
+        return self._mtu.get((4, 0, 0), self._mtu.get((6, 0, 0)))
+
+
+def _place(address: IPAddress, length: int) -> _Place:
+    return (address.version, length, int(address) >> (address.max_prefixlen - length))

@@ -1,0 +1,159 @@
+"""The whole decision of one pass: from settings, inventory, machine and time to changes."""
+
+from collections.abc import Callable, Iterator
+from ipaddress import IPv4Address
+
+from overlayd.model.changes import Change
+from overlayd.model.keys import PublicKey
+from overlayd.model.machine import Observed
+from overlayd.model.node import Endpoint, Inventory, IPAddress, Node
+from overlayd.model.settings import Settings
+from overlayd.model.status import Own, State, StateName
+from overlayd.plan import machine, peers, routes
+from overlayd.plan.brake import Braked, brake, held_peers
+from overlayd.plan.desired import Desired, WantedPeer, desired
+from overlayd.plan.ground import Ground, ground
+from overlayd.plan.guard import cuts_off, no_internal_ip
+from overlayd.plan.mtu import wanted_mtu
+from overlayd.plan.overlay import address_of, overlay_address
+from overlayd.plan.repairs import plan_repairs
+from overlayd.plan.result import Memory, Now, Plan
+
+POD_CIDRS_PATIENCE = 60.0  # seconds in which a new Node normally gets its podCIDRs
+
+
+def plan(
+    settings: Settings, inventory: Inventory | None, observed: Observed, memory: Memory, now: Now
+) -> Plan:
+    """Decide what to change so that the machine is as the inventory wants it.
+
+    `inventory` is None before the first one. `memory` is that of the plan before, `Memory()` for
+    the first. Equal arguments give equal plans, whatever the order of the Nodes.
+    """
+    there = ground(settings, observed)
+    if there is None:
+        return Plan((), memory, _foreign_device(settings))
+    node = inventory.nodes.get(settings.node_name) if inventory is not None else None
+    if inventory is None or node is None:
+        return plan_repairs(settings, inventory, observed, there, memory, now)
+    stop = no_internal_ip(settings, node) or cuts_off(settings, observed, node, inventory.servers)
+    overlay = overlay_address(address_of(settings, node), settings.overlay)
+    if stop is not None or overlay is None:
+        return Plan((), memory, stop)
+
+    own_key = there.device.public_key or observed.remembered
+    wanted = desired(settings, inventory.nodes, there, own_key)
+    unwanted = frozenset(there.device.peers.keys() - wanted.peers.keys())
+    braked = brake(there.device, unwanted, False, memory, now)
+    lacking_since = _lacking_pod_cidrs(node, memory, now)
+    others = {name: has for name, has in wanted.given.items() if name != node.name}
+    return Plan(
+        changes=(
+            *machine.add_rules(settings, observed),
+            *machine.make_device(settings, there),
+            *machine.add_address(settings, there, overlay),
+            *peers.grant_peers(there.device, wanted, _why_new(there, wanted, inventory.changed)),
+            *_lead_traffic(settings, observed, there, overlay, wanted),
+            *peers.move_endpoints(there.device, wanted, memory, now),
+            *peers.trim_peers(there.device, wanted, braked.held),
+            *peers.remove_peers(braked.going, wanted, memory),
+            *machine.remove_addresses(settings, there, overlay),
+            *routes.remove_routes(settings, there, overlay),
+            *machine.remove_rules(settings, observed),
+            *machine.enable_forwarding(observed),
+        ),
+        memory=_remember(there, wanted, braked, memory, lacking_since),
+        state=_pod_cidrs_state(settings, lacking_since, now),
+        own=Own(address_of(settings, node), overlay, node.pod_cidrs),
+        names=wanted.owners.behind,
+        quarantines=wanted.quarantines,
+        held=held_peers(braked.held, wanted.owners.behind, now),
+        not_announced=wanted.owners.not_announced,
+        not_carried=wanted.not_carried,
+        foreign_routes=routes.foreign_routes(settings, observed, others, node.pod_cidrs),
+    )
+
+
+def _lead_traffic(
+    settings: Settings,
+    observed: Observed,
+    there: Ground,
+    overlay: IPv4Address,
+    wanted: Desired,
+) -> Iterator[Change]:
+    """A link takes routes only once it is up, and packets as large as they will stay."""
+    mtu = wanted_mtu(settings, observed, _dialled(there, wanted))
+    yield from machine.set_mtu(settings, there, mtu)
+    yield from machine.bring_up(settings, there)
+    yield from routes.set_routes(settings, there, overlay)
+
+
+def _dialled(there: Ground, wanted: Desired) -> Iterator[IPAddress]:
+    """Where the peers are reached: as they say, else as the device knows."""
+    for key, peer in wanted.peers.items():
+        if peer.endpoint is not None:
+            yield peer.endpoint.address
+        elif (found := there.device.peers.get(key)) is not None and found.endpoint is not None:
+            yield found.endpoint.address
+
+
+def _why_new(
+    there: Ground, wanted: Desired, changed: frozenset[str]
+) -> Callable[[WantedPeer], str]:
+    had = {wanted.owners.behind.get(key) for key in there.device.peers}
+
+    def why(peer: WantedPeer) -> str:
+        if there.link is None:
+            return machine.NEW
+        if peer.node in had:
+            return f"the key of {peer.node} changed"
+        return "the node joined" if peer.node in changed else "missing"
+
+    return why
+
+
+def _remember(
+    there: Ground, wanted: Desired, braked: Braked, memory: Memory, lacking_since: float | None
+) -> Memory:
+    """What the next plan has to know. A peer whose endpoint cannot be read keeps the last one."""
+    endpoints: dict[PublicKey, Endpoint] = {}
+    for key, peer in wanted.peers.items():
+        endpoint = peer.endpoint or memory.endpoints.get(key)
+        if endpoint is not None:
+            endpoints[key] = endpoint
+    return Memory(
+        held=braked.held,
+        departed=braked.departed,
+        populations=braked.populations,
+        endpoints=endpoints,
+        counters={key: (p.sent, p.received) for key, p in there.device.peers.items()},
+        no_pod_cidrs_since=lacking_since,
+    )
+
+
+def _foreign_device(settings: Settings) -> State:
+    return State(
+        StateName.FOREIGN_DEVICE,
+        f"the link {settings.wg_dev} is not ours and is left alone: choose another --wg-dev",
+    )
+
+
+def _lacking_pod_cidrs(node: Node, memory: Memory, now: Now) -> float | None:
+    """Since when our Node has had no podCIDRs; None if it has some."""
+    if node.pod_cidrs:
+        return None
+    return now.monotonic if memory.no_pod_cidrs_since is None else memory.no_pod_cidrs_since
+
+
+def _pod_cidrs_state(settings: Settings, since: float | None, now: Now) -> State | None:
+    if since is None:
+        return None
+    name = settings.node_name
+    if now.monotonic - since <= POD_CIDRS_PATIENCE:
+        return State(StateName.WAITING_FOR_POD_CIDRS, f"the Node {name} has no podCIDRs yet")
+    return State(
+        StateName.NO_POD_CIDRS,
+        f"the Node {name} has had no podCIDRs for more than {POD_CIDRS_PATIENCE:.0f} s: "
+        "kube-controller-manager gives them with --allocate-node-cidrs; other address managers "
+        "may give Nodes none, and then overlayd cannot carry their pods",
+    )

@@ -1,0 +1,99 @@
+"""The top: `twistd overlayd` starts here, and one function builds and wires everything."""
+
+import random
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from twisted.application.internet import backoffPolicy
+from twisted.application.service import IService, MultiService
+
+from overlayd.control.responders import Answers
+from overlayd.control.service import ControlService
+from overlayd.kube.api import ApiServer
+from overlayd.kube.nodes import NodeSession
+from overlayd.kube.own_node import write_annotations
+from overlayd.linux.network import Network
+from overlayd.model.errors import OverlaydError
+from overlayd.options import Configuration, Options
+from overlayd.passes import run_pass
+from overlayd.services.announcer import Announcer
+from overlayd.services.handshakes import Handshakes
+from overlayd.services.kernel_events import KernelEvents
+from overlayd.services.manager import PeerManager
+from overlayd.services.reporting import Reporting
+from overlayd.services.thread import OneThread
+from overlayd.services.watch import NodeWatch, Pace
+from overlayd.tunnel.userspace import UserspaceTunnel
+
+__all__ = ["Options", "makeService"]
+
+
+class Overlayd(MultiService):
+    """The daemon. What keeps it from starting is one line on stderr, and status 1."""
+
+    def privilegedStartService(self) -> None:
+        try:
+            super().privilegedStartService()
+        except OverlaydError as error:
+            # twistd has put its log in the place of sys.stderr by now.
+            print(f"overlayd: {error}", file=sys.__stderr__, flush=True)
+            raise SystemExit(1) from None
+
+
+def makeService(options: Options) -> IService:
+    """Build the daemon for twistd. Opens nothing: no socket, no thread, no netlink."""
+    from twisted.internet import reactor
+
+    # The reactor's clock is the wall clock, and a clock set back an hour would stop every timer for
+    # an hour. It is one attribute, read at each use, and no timer of ours is made yet.
+    reactor.seconds = time.monotonic  # type: ignore[method-assign]
+    return build(reactor, options.configuration)
+
+
+def build(reactor: Any, configuration: Configuration) -> MultiService:
+    """Build and wire the daemon. `reactor` provides what Twisted's does; its clock is monotonic."""
+    settings = configuration.settings
+    network, tunnel = Network(), UserspaceTunnel(settings.wg_dev)
+    writes = ApiServer(configuration.access)
+    machine = OneThread(reactor, "machine")
+    reader = OneThread(reactor, "node-watch")
+    writer = OneThread(reactor, "api-writes", interrupt=writes.abort)
+
+    manager = PeerManager(
+        reactor, time.time, machine.call, partial(run_pass, network, tunnel, settings), _retry()
+    )
+    announcer = Announcer(
+        reactor,
+        settings,
+        lambda values: writer.call(write_annotations, writes, settings.node_name, values),
+        _retry(),
+    )
+    handshakes = Handshakes(reactor, lambda changes: machine.call(tunnel.apply, changes))
+    session = NodeSession(ApiServer(configuration.access))
+    watch = NodeWatch(reactor, reader.call, session, manager.take, Pace(_retry(), random.random))
+    events = KernelEvents(reactor, settings.wg_dev, settings.networks, manager.kernel_announced)
+    reporting = Reporting(reactor, settings, watch, manager, announcer)
+    answers = Answers(reporting.status, reporting.peers, manager.resync)
+    control = ControlService(reactor, configuration.control, answers)
+
+    manager.on_pass(lambda result: handshakes.after_pass(result, manager.inventory is not None))
+    manager.on_pass(lambda result: announcer.after_pass(result, manager.inventory))
+    manager.on_pass(lambda _: reporting.note_state())
+
+    # They start in this order and stop in the other one: threads outlive those who call them.
+    daemon = Overlayd()
+    for thread in (machine, reader, writer):
+        thread.setServiceParent(daemon)
+    for service in (control, manager, handshakes, announcer, events, watch):
+        service.setServiceParent(daemon)
+    return daemon
+
+
+def _retry() -> Callable[[int], float]:
+    """Seconds before the attempt of a number: from half a second to 30, with jitter."""
+    return backoffPolicy(
+        initialDelay=0.5, maxDelay=27.0, factor=1.7, jitter=partial(random.uniform, 0.0, 3.0)
+    )

@@ -1,0 +1,180 @@
+"""What the daemon says of itself: the services' readings put together into one status."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from attrs import evolve
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger, LogLevel
+
+from overlayd.model.machine import Peer
+from overlayd.model.settings import Settings
+from overlayd.model.status import (
+    AnnouncementStatus,
+    DeviceStatus,
+    InventoryStatus,
+    PassReport,
+    PeerStatus,
+    State,
+    StateName,
+    Status,
+)
+from overlayd.passes import PassResult
+from overlayd.services.announcer import Announcer
+from overlayd.services.manager import PeerManager
+from overlayd.services.watch import NodeWatch
+
+_HARMLESS = (
+    StateName.CONVERGED,
+    StateName.STARTING,
+    StateName.STOPPING,
+    StateName.WAITING_FOR_POD_CIDRS,
+)
+FRESH = 180.0  # seconds: WireGuard's REJECT_AFTER_TIME, after which a session is dead
+
+
+class Reporting:
+    """Answers for `overlayctl`. It reads what the services last learned, and asks nobody."""
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        settings: Settings,
+        watch: NodeWatch,
+        manager: PeerManager,
+        announcer: Announcer,
+    ) -> None:
+        self._clock = clock
+        self._settings = settings
+        self._watch = watch
+        self._manager = manager
+        self._announcer = announcer
+        self._began = clock.seconds()
+        self._noted: State | None = None
+
+    def status(self) -> Status:
+        now, manager, result = self._clock.seconds(), self._manager, self._manager.result
+        inventory = manager.inventory
+        status = Status(
+            state=self.state(),
+            ready=self._ready(),
+            node=self._settings.node_name,
+            uptime=now - self._began,
+            device=self._device(result),
+            api=self._watch.status(),
+            announcement=AnnouncementStatus(self._announcer.announced, self._announcer.reason),
+            last_pass=manager.report,
+            last_pass_age=now - manager.finished_at if manager.report else None,
+            next_retry=manager.next_in if manager.attempts else None,
+            repaired=manager.drift.total,
+            repairs=manager.drift.last,
+        )
+        if inventory is not None:
+            age = now - manager.inventory_at
+            status = evolve(
+                status,
+                inventory=InventoryStatus(len(inventory.nodes), inventory.resource_version, age),
+            )
+        if result is None:
+            return status
+        return evolve(
+            status,
+            peers=Counter(peer.state for peer in self.peers()),
+            quarantines=result.plan.quarantines,
+            held=result.plan.held,
+            not_announced=result.plan.not_announced,
+            not_carried=result.plan.not_carried,
+            foreign_routes=result.plan.foreign_routes,
+        )
+
+    def state(self) -> State:
+        """What stands in the way, the worst first; converged where nothing does."""
+        manager, result = self._manager, self._manager.result
+        if not manager.running:
+            return State(StateName.STOPPING)
+        if result is not None and result.plan.state is not None:
+            return result.plan.state
+        if manager.attempts:
+            return State(StateName.RETRYING, _trouble(manager.report))
+        if result is None or manager.inventory is None:
+            return State(StateName.STARTING, "waiting for the first list of Nodes")
+        if result.forwarding_error is not None:
+            return State(
+                StateName.FORWARDING_OFF,
+                f"pods' packets are not forwarded: {result.forwarding_error}",
+            )
+        if not self._announcer.announced:
+            name = StateName.STARTING if self._announcer.under_way else StateName.NOT_ANNOUNCED
+            return State(name, self._announcer.reason)
+        return State(StateName.CONVERGED)
+
+    def note_state(self) -> None:
+        """Log the state where it is another than when this was called last."""
+        state = self.state()
+        if state != self._noted:
+            self._noted = state
+            message = f": {state.message}" if state.message else ""
+            level = LogLevel.info if state.name in _HARMLESS else LogLevel.warn
+            self._log.emit(
+                level, "state {state}{message}", state=state.name.value, message=message
+            )
+
+    def peers(self) -> Sequence[PeerStatus]:
+        """The peers as the last pass read them, by the name of their Node."""
+        result = self._manager.result
+        if result is None or result.observed.device is None:
+            return ()
+        held = {h.key: h.node for h in result.plan.held}
+        wall = self._manager.wall()
+        found = []
+        for key, peer in result.observed.device.peers.items():
+            name = result.plan.names.get(key, held.get(key, ""))
+            state = "held" if key in held else _state(peer, wall) if name else "unknown"
+            found.append(PeerStatus(name, peer, state))
+        return sorted(found, key=lambda p: (p.node, p.peer.key))
+
+    def _ready(self) -> bool:
+        """Whether this node carries pods. An API server that dies later changes nothing in that."""
+        result = self._manager.result
+        return (
+            self._manager.has_converged
+            and self._announcer.has_announced
+            and result is not None
+            and result.plan.state is None
+            and result.forwarding_error is None
+        )
+
+    def _device(self, result: PassResult | None) -> DeviceStatus:
+        name = self._settings.wg_dev
+        device = DeviceStatus(name, self._settings.tunnel.value)
+        if result is None or result.observed.device is None or result.public_key is None:
+            return device
+        link = result.observed.links.get(name)
+        return evolve(
+            device,
+            present=True,
+            up=link is not None and link.up,
+            public_key=result.public_key,
+            listen_port=result.observed.device.listen_port,
+            mtu=link.mtu if link else 0,
+            addresses=tuple(sorted(result.observed.addresses_of(name), key=str)),
+        )
+
+
+def _trouble(report: PassReport | None) -> str:
+    """What went wrong in the last pass: the first thing, and how many more."""
+    if report is None:
+        return ""
+    if report.error is not None:
+        return report.error
+    failures = report.failures
+    more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
+    return f"{failures[0].text}: {failures[0].error}{more}" if failures else ""
+
+
+def _state(peer: Peer, wall: float) -> str:
+    if peer.last_handshake is None:
+        return "never"
+    return "up" if wall - peer.last_handshake < FRESH else "idle"

@@ -1,0 +1,97 @@
+"""What the mesh's tests stand on: three nodes, shared by all of them as long as they are whole."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from lab import private
+from lab.eventually import CLUSTER, eventually, eventually_none
+from lab.flow import Flow
+from lab.mesh import Member, Mesh
+from lab.topology import pings
+from overlayd.model.keys import PublicKey
+
+NODES = (1, 2, 3)
+
+_shared: list[Mesh] = []
+
+
+def _whole_mesh() -> Mesh:
+    """The mesh that the tests before left, if it is whole; otherwise a new one."""
+    if _shared:
+        try:
+            _shared[0].wait_until_whole(CLUSTER)
+            return _shared[0]
+        except AssertionError:
+            _shared.pop().close()
+    mesh = Mesh()
+    _shared.append(mesh)
+    mesh.cluster.start()
+    mesh.join(*NODES)
+    mesh.wait_until_whole()
+    return mesh
+
+
+class MeshTestCase(SynchronousTestCase):
+    """A mesh of three nodes, whole at the start of each test."""
+
+    skip = private.missing()
+
+    def setUp(self) -> None:
+        self.mesh = _whole_mesh()
+        self.cluster = self.mesh.cluster
+        self.one, self.two, self.three = (self.mesh.members[number] for number in NODES)
+
+    @contextmanager
+    def fault_on(self, member: Member) -> Iterator[None]:
+        """Cause a fault in the body, wait there for its repair, and see whom it harmed.
+
+        Two pods on other nodes talk all the while and lose nothing; nothing leaves in the clear;
+        afterwards every path works.
+        """
+        bystanders = [m for m in (self.one, self.two, self.three) if m is not member]
+        before = self.mesh.capture.counts()
+        with Flow(bystanders[0].pod, bystanders[1].pod) as flow:
+            flow.carry()
+            yield
+            self.wait_until_whole()
+            flow.carry()
+            there, back = flow.finish()
+        self.assertEqual((there.lost, back.lost), ((), ()), "bystanders lost packets")
+        after = self.mesh.capture.counts()
+        self.assertEqual(after.plaintext - before.plaintext, 0, str(after.samples))
+        self.assertEqual(after.missed, 0)
+        self.assertGreater(after.encrypted - before.encrypted, there.sent + back.sent - 1)
+
+    def wait_until_whole(self, limit: float = CLUSTER) -> None:
+        eventually_none(limit, "no path is broken", self.mesh.broken_paths)
+
+    def wait_until_pinged(self, source: Member, destination: Member, limit: float) -> None:
+        """Wait until pods of one node reach those of another, with traffic from there alone."""
+        eventually(
+            limit,
+            f"pods of {source.name} reach those of {destination.name}",
+            lambda: pings(source.pod.namespace, destination.pod.address),
+        )
+
+    def wait_for_peers(self, member: Member, *others: Member, limit: float = CLUSTER) -> None:
+        """Wait until exactly these nodes are the peers of a device, with what is theirs."""
+        wanted = {
+            self.key(other): frozenset(
+                (str(other.node.pod_cidr), f"{other.node.overlay_address}/32")
+            )
+            for other in others
+        }
+        eventually(limit, "the peers are right", lambda: self._peers(member) == wanted)
+
+    def key(self, member: Member) -> PublicKey:
+        """The public key that a node's device has now."""
+        reading = member.daemon.device.read()
+        assert reading is not None
+        assert reading.key is not None
+        return reading.key
+
+    def _peers(self, member: Member) -> dict[PublicKey, frozenset[str]] | None:
+        reading = member.daemon.device.read()
+        return None if reading is None else reading.peers

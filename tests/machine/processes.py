@@ -1,0 +1,50 @@
+"""wireguard-go processes as the machine shows them."""
+
+import os
+import select
+import signal
+from pathlib import Path
+
+LIMIT_MS = 10_000
+
+
+def tunnel_process(link: str) -> int:
+    """The process id of the one wireguard-go that runs for a link.
+
+    :raises LookupError: there is none, or more than one.
+    """
+    command = b"wireguard-go\0" + link.encode() + b"\0"
+    found = [p for p in Path("/proc").glob("[0-9]*/cmdline") if _read(p) == command]
+    if len(found) != 1:
+        raise LookupError(f"{len(found)} processes of wireguard-go {link}")
+    return int(found[0].parent.name)
+
+
+def kill(pid: int, number: int = signal.SIGKILL) -> None:
+    """Send a signal and wait until the process is gone."""
+    with Ending(pid):
+        os.kill(pid, number)
+
+
+class Ending:
+    """What is done in this context ends a process; it is left once the process is gone."""
+
+    def __init__(self, pid: int) -> None:
+        self._process = os.pidfd_open(pid)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        poll = select.poll()
+        poll.register(self._process, select.POLLIN)
+        ended = poll.poll(LIMIT_MS)
+        os.close(self._process)
+        assert ended, "the process did not end"
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""

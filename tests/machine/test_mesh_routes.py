@@ -1,0 +1,69 @@
+"""Someone changes routes, rules and forwarding under the mesh; nothing leaks meanwhile."""
+
+from lab.eventually import REPAIR, REPAIR_UNANNOUNCED, eventually
+from lab.flow import Flow
+from lab.mesh import Member
+from tests.machine.mesh import MeshTestCase
+
+
+class RouteTests(MeshTestCase):
+    """Faults of node 1's routing, while its pods talk to those of node 2."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.before = _routing(self.one)
+        self.assertIn("5180:", self.before)
+        self.assertIn("5181:", self.before)
+
+    def _breaks(self, *command: str) -> None:
+        """Run a command on node 1 under traffic; what it changed is changed back."""
+        with self.fault_on(self.one), Flow(self.one.pod, self.two.pod) as flow:
+            flow.carry()
+            self.one.run(*command)
+            eventually(
+                REPAIR, "the routing is as it was", lambda: _routing(self.one) == self.before
+            )
+            flow.carry()
+
+    def test_routes_flushed(self) -> None:
+        """All routes through the device come back, and what has none meanwhile goes nowhere."""
+        self._breaks("ip", "route", "flush", "dev", "wg0")
+
+    def test_our_protocol_flushed(self) -> None:
+        """All routes with our protocol number come back."""
+        self._breaks("ip", "route", "flush", "proto", "87")
+
+    def test_rules_deleted(self) -> None:
+        """The rules that refuse what no route took come back."""
+        self._breaks("ip", "rule", "flush", "protocol", "87")
+
+    def test_everything_of_ours_deleted(self) -> None:
+        """Device, routes and rules at once: all are back, and nothing left in the clear.
+
+        The rules go last: without them and without routes nothing could hold packets back.
+        """
+        with self.fault_on(self.one), Flow(self.one.pod, self.two.pod) as flow:
+            flow.carry()
+            self.one.run("ip", "link", "del", "wg0")
+            eventually(
+                REPAIR, "the routing is as it was", lambda: _routing(self.one) == self.before
+            )
+            self.one.run("ip", "rule", "flush", "protocol", "87")
+            eventually(
+                REPAIR, "the routing is as it was", lambda: _routing(self.one) == self.before
+            )
+            flow.carry()
+
+    def test_forwarding_switched_off(self) -> None:
+        """Packets are forwarded again after someone switched that off.
+
+        The kernel says nothing of it: the periodic pass finds it.
+        """
+        with self.fault_on(self.one):
+            self.one.run("sysctl", "-qw", "net.ipv4.ip_forward=0")
+            self.wait_until_pinged(self.two, self.one, REPAIR_UNANNOUNCED)
+
+
+def _routing(member: Member) -> str:
+    """All rules and the routes of the main table, as ip(8) shows them."""
+    return member.run("ip", "-d", "rule") + member.run("ip", "-d", "route")

@@ -1,0 +1,164 @@
+"""What holds for every plan, whatever the cluster claims and whatever was done to the machine."""
+
+from collections.abc import Mapping
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from overlayd.model.keys import PublicKey
+from overlayd.model.machine import ALIAS
+from overlayd.model.node import Inventory, IPNetwork
+from overlayd.plan.overlay import inside
+from overlayd.plan.plan import plan
+from overlayd.plan.result import Memory, Now, Plan
+from tests.pure.machine_in_memory import Machine
+from tests.pure.universes import SETTINGS, WALL, Universe, universes
+
+NOW = Now(1000.0, WALL)
+
+law = settings(deadline=None, max_examples=100, derandomize=True)
+
+
+def planned(universe: Universe, machine: Machine, memory: Memory | None = None) -> Plan:
+    return plan(SETTINGS, universe.inventory, machine.observe(), memory or Memory(), NOW)
+
+
+def settled(universe: Universe, machine: Machine, memory: Memory | None = None) -> int:
+    """Plan and apply until nothing is left to do; how many rounds that took."""
+    for rounds in range(4):
+        decided = planned(universe, machine, memory)
+        if not decided.changes:
+            return rounds
+        machine.apply_all(decided.changes)
+        memory = decided.memory
+    raise AssertionError(f"never comes to rest: {decided.changes}")
+
+
+def contested_keys(inventory: Inventory) -> bool:
+    keys = [node.key for node in inventory.nodes.values() if node.key]
+    return len(keys) != len(set(keys))
+
+
+def owned(machine: Machine, names: Mapping[PublicKey, str]) -> dict[IPNetwork, str]:
+    """Which Node has each prefix, by its peer in the device."""
+    device = machine.tunnel.device
+    peers = device.peers.values() if device else ()
+    return {p: names[peer.key] for peer in peers if peer.key in names for p in peer.allowed_ips}
+
+
+class PlanLaws(SynchronousTestCase):
+    """Each is a sentence of the design."""
+
+    @law
+    @given(universes())
+    def test_applying_the_changes_gives_the_desired_state(self, universe: Universe) -> None:
+        """After one pass nothing is left to do; after two where Nodes quarrel about a key."""
+        rounds = settled(universe, Machine(universe.observed))
+        self.assertLessEqual(rounds, 2 if contested_keys(universe.inventory) else 1)
+
+    @law
+    @given(universes())
+    def test_the_desired_state_is_a_working_one(self, universe: Universe) -> None:
+        """The device ends up ours, keyed, up, routed, and no peer has what another has a part of."""
+        machine = Machine(universe.observed)
+        settled(universe, machine)
+        observed = machine.observe()
+        link, device = observed.links["wg0"], observed.device
+        assert device is not None
+        self.assertEqual((link.alias, link.up, link.mtu), (ALIAS, True, 1420))
+        self.assertEqual((device.listen_port, device.public_key is None), (51820, False))
+        prefixes = sorted(
+            ((p, k.key) for k in device.peers.values() for p in k.allowed_ips),
+            key=lambda found: (int(found[0].network_address), found[0].prefixlen),
+        )
+        for (one, its), (other, others) in zip(prefixes, prefixes[1:], strict=False):
+            self.assertFalse(its != others and one.overlaps(other), f"{one} {other}")
+
+    @law
+    @given(universes())
+    def test_peers_get_what_their_nodes_claim(self, universe: Universe) -> None:
+        """No peer that is not held ends up with anything that its readable Node does not claim."""
+        machine = Machine(universe.observed)
+        settled(universe, machine)
+        decided = planned(universe, machine)
+        device, held = machine.tunnel.device, {h.key for h in decided.held}
+        assert device is not None
+        for key, peer in device.peers.items():
+            node = universe.inventory.nodes.get(decided.names.get(key, ""))
+            if node is None or node.faults or key in held or key != node.key:
+                continue
+            claimed = {*map(str, node.pod_cidrs), *(f"{a}/32" for a in node.overlay_addresses)}
+            self.assertLessEqual({str(p) for p in peer.allowed_ips}, claimed)
+            self.assertTrue(all(inside(p, SETTINGS.networks) for p in peer.allowed_ips))
+
+    @law
+    @given(universes())
+    def test_no_gap(self, universe: Universe) -> None:
+        """A prefix that a Node has before and after, it has after every single change."""
+        machine, names = Machine(universe.observed), planned_names(universe)
+        before = owned(machine, names)
+        done = machine.copy()
+        changes = planned(universe, machine).changes
+        done.apply_all(changes)
+        after = owned(done, names)
+        staying = {p: name for p, name in before.items() if after.get(p) == name}
+        for change in changes:
+            machine.apply(change)
+            now = owned(machine, names)
+            self.assertEqual({p: now.get(p) for p in staying}, staying, str(change))
+
+    @law
+    @given(universes())
+    def test_no_claim_takes_from_a_holder(self, universe: Universe) -> None:
+        """What the device gives to a Node that still claims it stays with that Node."""
+        machine, names = Machine(universe.observed), planned_names(universe)
+        before = owned(machine, names)
+        settled(universe, machine)
+        after = owned(machine, names)
+        quarrelling = {
+            q.node for q in planned(universe, machine).quarantines if q.claim.value == "key"
+        }
+        for prefix, name in before.items():
+            node = universe.inventory.nodes[name]
+            claims = {*map(str, node.pod_cidrs), *(f"{a}/32" for a in node.overlay_addresses)}
+            alone = not any(prefix != p and prefix.overlaps(p) for p in all_of(universe))
+            if alone and str(prefix) in claims and name not in quarrelling:
+                self.assertEqual(after.get(prefix), name, str(prefix))
+
+    @law
+    @given(universes(), st.randoms(use_true_random=False))
+    def test_the_order_of_nodes_changes_nothing(self, universe: Universe, random: object) -> None:
+        """Listed in any order, the same Nodes give the same plan."""
+        nodes = list(universe.inventory.nodes.items())
+        random.shuffle(nodes)  # type: ignore[attr-defined]
+        shuffled = Inventory(dict(nodes), universe.inventory.changed, "1")
+        machine = Machine(universe.observed)
+        self.assertEqual(
+            planned(Universe(shuffled, universe.observed), machine), planned(universe, machine)
+        )
+
+    @law
+    @given(universes(), st.data())
+    def test_a_pass_that_is_cut_short_is_finished_by_the_next(
+        self, universe: Universe, data: st.DataObject
+    ) -> None:
+        """From every beginning of the list of changes a new daemon reaches the goal."""
+        whole = Machine(universe.observed)
+        changes = planned(universe, whole).changes
+        machine = whole.copy()
+        settled(universe, whole)
+        machine.apply_all(changes[: data.draw(st.integers(0, len(changes)))])
+        rounds = settled(universe, machine)
+        self.assertLessEqual(rounds, 2 if contested_keys(universe.inventory) else 1)
+        if not planned(universe, whole).quarantines:
+            self.assertEqual(machine.observe(), whole.observe())
+
+
+def planned_names(universe: Universe) -> Mapping[PublicKey, str]:
+    return planned(universe, Machine(universe.observed)).names
+
+
+def all_of(universe: Universe) -> list[IPNetwork]:
+    device = universe.observed.device
+    return [p for peer in device.peers.values() for p in peer.allowed_ips] if device else []

@@ -1,0 +1,169 @@
+"""What a client of the control socket gets that asks wrongly, or that is broken."""
+
+from twisted.protocols import amp
+
+from overlayd.control import wire
+from overlayd.control.commands import (
+    BadRequest,
+    CannotAnswer,
+    GetStatus,
+    List,
+    ListChanges,
+    NoSuchPass,
+    Resync,
+)
+from overlayd.control.connection import CONNECTION_LIMIT, IDLE_LIMIT, REQUEST_LIMIT
+from overlayd.model.errors import Stopping
+from tests.services.control_case import ControlTestCase, hang_up
+from tests.statuses import report
+
+
+class RefusalsTests(ControlTestCase):
+    def test_no_such_list(self) -> None:
+        """A list that there is not is refused by its name."""
+        message = self.refused(BadRequest, List, what="\x00" * 200, after=0, limit=1)
+        self.assertIn("\\x00", message)
+
+    def test_no_such_page(self) -> None:
+        """A page that cannot be is refused, for every list."""
+        for after, limit in ((-1, 5), (0, 0), (0, -5)):
+            self.refused(BadRequest, List, what="peers", after=after, limit=limit)
+            self.refused(BadRequest, List, what="held", after=after, limit=limit)
+
+    def test_page_beyond_the_end(self) -> None:
+        """A page after the last item is empty and the last."""
+        page = self.ask(List, what="peers", after=10**100, limit=10**100)
+        self.assertEqual((page["items"], page["next"]), (b"[]", 0))
+
+    def test_forgotten_pass(self) -> None:
+        """The changes of a pass that is not the last are refused, not mistaken for others."""
+        self.refused(NoSuchPass, ListChanges, number=6, after=0, limit=1)
+
+    def test_stopping(self) -> None:
+        """What keeps the daemon from answering is told in its words."""
+        client, pump = self.connect()
+        answered = self.asked(client, pump, Resync)
+        self.resyncs[0].errback(Stopping("overlayd is stopping"))
+        pump.flush()
+        error = self.failureResultOf(answered, CannotAnswer)
+        self.assertEqual(str(error.value), "overlayd is stopping")
+
+    def test_unexpected_exception(self) -> None:
+        """A bug in an answer is logged, answered, and costs no connection."""
+        self.status = ZeroDivisionError("a bug")
+        message = self.refused(CannotAnswer, GetStatus)
+        self.assertNotIn("a bug", message)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_wrong_arguments(self) -> None:
+        """Arguments that are missing or of the wrong kind are refused, and cost no connection."""
+        server, transport = self.connected()
+        for arguments in ({}, {b"what": b"\xff", b"after": b"0", b"limit": b"1"}, {b"after": b""}):
+            server.dataReceived(wire.encode({b"_ask": b"1", b"_command": b"List"} | arguments))
+            (answer,) = amp.parseString(transport.getOutBuffer())
+            self.assertEqual(answer[b"_error_code"], b"BAD_REQUEST")
+        self.assertFalse(transport.disconnecting)
+
+    def test_unknown_command(self) -> None:
+        """A command of another version is refused as AMP does it."""
+        server, transport = self.connected()
+        server.dataReceived(wire.encode({b"_ask": b"1", b"_command": b"Teardown"}))
+        (answer,) = amp.parseString(transport.getOutBuffer())
+        self.assertEqual(answer[b"_error_code"], b"UNHANDLED")
+        self.assertFalse(transport.disconnecting)
+
+
+class BrokenClientsTests(ControlTestCase):
+    """A broken client loses its connection, and nothing else happens."""
+
+    def assert_hung_up(self, *pieces: bytes) -> None:
+        server, transport = self.connected()
+        for piece in pieces:
+            if not transport.disconnecting:
+                server.dataReceived(piece)
+        self.assertTrue(transport.disconnecting)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_silence(self) -> None:
+        """A client that asks nothing is hung up on after a while."""
+        _, transport = self.connected()
+        self.clock.advance(IDLE_LIMIT - 1)
+        self.assertFalse(transport.disconnecting)
+        self.clock.advance(1)
+        self.assertTrue(transport.disconnecting)
+
+    def test_trickle(self) -> None:
+        """So is one that sends a byte now and then, but never a whole request."""
+        server, transport = self.connected()
+        for byte in wire.encode({b"_ask": b"1", b"_command": b"GetStatus"})[:4]:
+            server.dataReceived(bytes([byte]))
+            self.clock.advance(IDLE_LIMIT / 4)
+        self.assertTrue(transport.disconnecting)
+
+    def test_patience(self) -> None:
+        """One that asks within the limit again and again stays."""
+        client, pump = self.connect()
+        for _ in range(5):
+            self.clock.advance(IDLE_LIMIT - 1)
+            self.answer(client, pump, GetStatus)
+
+    def test_garbage(self) -> None:
+        """A client of another protocol is hung up on."""
+        self.assert_hung_up(b"GET / HTTP/1.1\r\n\r\n")
+
+    def test_large_value(self) -> None:
+        """A request over the limit is not kept until it is whole."""
+        self.assert_hung_up(wire.encode({b"_ask": b"1", b"_command": b"x" * REQUEST_LIMIT}))
+
+    def test_endless_box(self) -> None:
+        """A box that never ends is dropped at the limit, also where its values are empty."""
+
+        names = (b"%x" % n for n in range(REQUEST_LIMIT))
+        self.assert_hung_up(*(b"\0%c%s\0\0" % (len(name), name) for name in names))
+
+    def test_no_request(self) -> None:
+        """Boxes that ask nothing, among them answers to what nobody asked, are hung up on."""
+        for box in (
+            {b"_answer": b"1"},
+            {b"_error": b"1", b"_error_code": b"x", b"_error_description": b"x"},
+            {b"_command": b"GetStatus"},
+            {b"a": b"b"},
+        ):
+            self.assert_hung_up(wire.encode(box))
+        self.assert_hung_up(b"\0\0")
+
+    def test_impatience(self) -> None:
+        """A client that asks again before it is answered is hung up on, so no queue can grow."""
+        box = wire.encode({b"_ask": b"1", b"_command": b"Resync"})
+        self.assert_hung_up(box * 1000)
+        self.assertEqual(len(self.resyncs), 1)
+
+    def test_answers_that_nobody_reads(self) -> None:
+        """While a client's answers wait to be read, its next questions wait too."""
+        server, transport = self.connected()
+        producer = transport.producer
+        assert producer is not None
+        producer.pauseProducing()  # what a transport does whose buffer is full
+        server.dataReceived(wire.encode({b"_ask": b"1", b"_command": b"GetStatus"}) * 3)
+        self.assertIs(transport.getOutBuffer(), None)
+        producer.resumeProducing()
+        self.assertEqual(len(amp.parseString(transport.getOutBuffer())), 3)
+
+    def test_gone_while_waiting(self) -> None:
+        """A client that hangs up before its answer leaves no timer and no error behind."""
+        client, pump = self.connect()
+        answered = self.asked(client, pump, Resync)
+        hang_up(client)
+        pump.flush()
+        self.resyncs[0].callback(report())
+        self.failureResultOf(answered)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_too_many(self) -> None:
+        """Connections over the limit are refused until one of the others is closed."""
+        pairs = [self.connect() for _ in range(CONNECTION_LIMIT)]
+        self.assertIs(self.connections.buildProtocol(None), None)
+        client, pump = pairs[0]
+        hang_up(client)
+        pump.flush()
+        self.assertIsNot(self.connections.buildProtocol(None), None)
