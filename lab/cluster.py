@@ -35,6 +35,7 @@ class Cluster:
         self._machine: Namespace = management.namespace
         self._address = str(management.gateway)
         self.url = f"http://{self._address}:{PORT}"
+        self._state = self._machine.run_folder / "nodes"
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -42,7 +43,7 @@ class Cluster:
         command = python_module(
             *("overlayd.testing.apiserver", "--testing", "--listen", f"0.0.0.0:{PORT}"),
             *("--allocate-pod-cidrs", str(PODS), "--node-mask", str(POD_PREFIX)),
-            *("--state", "/run/nodes"),
+            *("--state", f"/run/{self._state.name}"),
         )
         with (self._machine.run_folder / "apiserver.log").open("ab") as log:
             self._process = self._machine.start(command, log)
@@ -86,12 +87,13 @@ class Cluster:
     def patch(self, name: str, document: Document) -> None:
         self.request("PATCH", f"{_NODES}/{name}", document, _MERGE_PATCH)
 
-    def replace_history(self, version: int) -> None:
-        """Come back with other data, as from a backup: versions go on from this one, uids are new.
+    def backup(self) -> bytes:
+        """The server's data as it is now."""
+        return self._state.read_bytes()
 
-        The Nodes are as they are, but for that.
-        """
-        self.request("POST", "/testing/replace-history", {"version": version})
+    def restore(self, backup: bytes) -> None:
+        """Give a server that was killed the data of a backup: its versions go backwards."""
+        self._state.write_bytes(backup)
 
     def reset_watches(self) -> None:
         """Reset the connection of every watch."""

@@ -13,7 +13,8 @@ from typing import Any
 from lab.device import DeviceSocket
 from lab.topology import Node
 
-_STOP_LIMIT = 5.0  # seconds, the design's
+STOP = 5.0
+"""Seconds that a daemon may take to stop."""
 
 
 class Daemon:
@@ -50,15 +51,15 @@ class Daemon:
     def kill(self) -> None:
         """End it by SIGKILL."""
         self.signal(signal.SIGKILL)
-        self.wait(_STOP_LIMIT)
+        self.wait(STOP)
 
-    def stop(self) -> int:
-        """End it by SIGTERM; its exit status.
+    def stop(self) -> None:
+        """End it by SIGTERM.
 
         :raises subprocess.TimeoutExpired: it takes longer than the 5 s that are promised.
         """
         self.signal(signal.SIGTERM)
-        return self.wait(_STOP_LIMIT)
+        self.wait(STOP)
 
     def signal(self, number: int) -> None:
         """Send a signal to its process group, as a terminal does."""

@@ -21,6 +21,9 @@ POD_PREFIX = 24
 FIRST_HOST = 10
 """Node 1 has the eleventh address of each network."""
 
+_BRIDGE_MAC = "02:00:00:00:00:01"
+"""A bridge without one of its own takes that of a port, and loses it when that port goes."""
+
 
 class Switch:
     """A network: a bridge in a namespace of its own, with the gateway's address on it."""
@@ -32,7 +35,7 @@ class Switch:
         self.namespace.run(
             *("ip", "-batch", "-"),
             given=f"""
-link add bridge type bridge forward_delay 0
+link add bridge address {_BRIDGE_MAC} type bridge forward_delay 0
 addr add {self.gateway}/{network.prefixlen} dev bridge
 link set bridge up
 """,
@@ -99,7 +102,7 @@ class Node:
             *("ip", "-batch", "-"),
             given=f"""
 route add default via {underlay.gateway}
-link add cni0 type bridge forward_delay 0
+link add cni0 address {_BRIDGE_MAC} type bridge forward_delay 0
 addr add {self.pod_cidr[1]}/{self.pod_cidr.prefixlen} dev cni0
 link set cni0 up
 """,

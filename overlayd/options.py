@@ -47,28 +47,26 @@ class Options(usage.Options):
         "KUBECONFIG, the pod's service account, ~/.kube/config."
     )
 
-    optParameters = [
-        ["node-name", None, None, "Name of our Node. [default: the host's name, in lower case]"],
-        ["node-ip", None, None, "Our address on the underlay. [default: our first InternalIP]"],
-        ["wg-dev", None, "wg0", "Name of the WireGuard device."],
-        ["listen-port", None, "51820", "UDP port of the WireGuard device."],
-        ["overlay-cidr", None, str(DEFAULT_OVERLAY), "Network of the nodes' overlay addresses."],
-        [
+    optParameters = (
+        ("node-name", None, None, "Name of our Node. [default: the host's name, in lower case]"),
+        ("node-ip", None, None, "Our address on the underlay. [default: our first InternalIP]"),
+        ("wg-dev", None, "wg0", "Name of the WireGuard device."),
+        ("listen-port", None, "51820", "UDP port of the WireGuard device."),
+        ("overlay-cidr", None, str(DEFAULT_OVERLAY), "Network of the nodes' overlay addresses."),
+        (
             "pod-cidr",
             None,
             ",".join(map(str, DEFAULT_PODS)),
-            "Pod networks of the whole cluster, comma-separated; IPv4.",
-        ],
-        ["tunnel", None, "auto", "WireGuard implementation: auto, userspace."],
-        ["mtu", None, None, "MTU of the device. [default: that of the underlay less 80]"],
-        ["control", None, DEFAULT_CONTROL, "Unix socket for overlayctl; a folder named here must exist."],
-        ["server", None, None, "URL of the API server, if it needs no credentials."],
-        ["kubeconfig", None, None, "Path of a kubeconfig."],
-        ["log-format", None, "text", "Form of the log: text, json."],
-    ]
-    optFlags = [
-        ["adopt", None, "Take over a device made by wg-overlay. (not in this version)"],
-    ]
+            "Pod networks, comma-separated; IPv4.",
+        ),
+        ("tunnel", None, "auto", "WireGuard implementation: auto, userspace."),
+        ("mtu", None, None, "MTU of the device. [default: that of the underlay less 80]"),
+        ("control", None, DEFAULT_CONTROL, "Socket for overlayctl. Another folder must exist."),
+        ("server", None, None, "URL of the API server, if it needs no credentials."),
+        ("kubeconfig", None, None, "Path of a kubeconfig."),
+        ("log-format", None, "text", "Form of the log: text, json."),
+    )
+    optFlags = (("adopt", None, "Take over a device made by wg-overlay. (not in this version)"),)
 
     configuration: Configuration
 

@@ -39,7 +39,8 @@ class Overlayd(MultiService):
             super().privilegedStartService()
         except OverlaydError as error:
             # twistd has put its log in the place of sys.stderr by now.
-            print(f"overlayd: {error}", file=sys.__stderr__, flush=True)
+            if sys.__stderr__ is not None:
+                sys.__stderr__.write(f"overlayd: {error}\n")
             raise SystemExit(1) from None
 
 

@@ -25,6 +25,7 @@ class Braked:
 
     going: frozenset[PublicKey]
     held: dict[PublicKey, float]  # since when
+    since: dict[PublicKey, float]  # the same, with those whose time is over and that go now
     departed: dict[PublicKey, float]  # when, in the last minute and now
     populations: Populations
 
@@ -40,16 +41,16 @@ def brake(
     departed = {k: at for k, at in memory.departed.items() if now.monotonic - at < WINDOW}
     populations = count_peers(device, memory, now)
     too_many = _too_many(len(unwanted | departed.keys()), _a_minute_ago(populations, now))
-    held = {}
+    since = {}
     for key in sorted(unwanted):
-        since = memory.held.get(key)
-        if since is None and (too_many or node_missing):
-            since = now.monotonic
-        if since is not None and (node_missing or now.monotonic - since < HOLD):
-            held[key] = since
+        if key in memory.held:
+            since[key] = memory.held[key]
+        elif too_many or node_missing:
+            since[key] = now.monotonic
+    held = {k: at for k, at in since.items() if node_missing or now.monotonic - at < HOLD}
     going = unwanted - held.keys()
     departed.update(dict.fromkeys(sorted(going), now.monotonic))
-    return Braked(going, held, departed, populations)
+    return Braked(going, held, since, departed, populations)
 
 
 def _too_many(count: int, population: int) -> bool:

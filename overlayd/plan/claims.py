@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Network
 
-from attrs import field, frozen
+from attrs import frozen
 
 from overlayd.model.node import Claim, IPNetwork, Node
 from overlayd.model.settings import Settings
@@ -11,22 +11,22 @@ from overlayd.model.status import Quarantine
 from overlayd.plan.holding import Holding
 from overlayd.plan.overlaps import Overlaps
 from overlayd.plan.overlay import host_prefix, inside, overlay_prefix, unmapped
-from overlayd.plan.owners import Owners, age
+from overlayd.plan.owners import Age, Owners, age
 
 _HELD, _NOT_HELD, _LEFT_OVER = range(3)  # a left-over one yields to every claim
 
 
 @frozen
 class PrefixClaim:
-    """One prefix that a Node says is its own. `rank` sorts the holder of a contested one first."""
+    """One prefix that a Node says is its own, or that is only left over from its old peer."""
 
-    node: str
+    node: Node
     claim: Claim
     prefix: IPv4Network
-    rank: tuple[object, ...] = field(repr=False)
+    left_over: bool
 
     def quarantined(self, reason: str) -> Quarantine:
-        return Quarantine(self.node, self.claim, _text(self.claim, self.prefix), reason)
+        return Quarantine(self.node.name, self.claim, _text(self.claim, self.prefix), reason)
 
 
 @frozen
@@ -44,7 +44,7 @@ def settle(settings: Settings, claimants: Iterable[Node], owners: Owners, held: 
     First comes who has it already (`held`), then for an overlay address the Node whose own address
     computes to it, then the older Node. `claimants` are in any order.
     """
-    claims: list[PrefixClaim] = []
+    claims: dict[Claim, list[PrefixClaim]] = {Claim.OVERLAY_ADDRESS: [], Claim.POD_CIDR: []}
     outside: list[Quarantine] = []
     ipv6: list[tuple[str, str, Claim]] = []
     for node in claimants:
@@ -53,34 +53,63 @@ def settle(settings: Settings, claimants: Iterable[Node], owners: Owners, held: 
             if not isinstance(prefix, IPv4Network):
                 ipv6.append((node.name, _text(claim, prefix), claim))
                 continue
-            status = _LEFT_OVER if left_over else _HELD if prefix in has else _NOT_HELD
-            computed = claim is Claim.OVERLAY_ADDRESS and prefix == overlay_prefix(settings, node)
-            rank = (status, not computed, age(node), prefix)
-            made = PrefixClaim(node.name, claim, prefix, rank)
+            made = PrefixClaim(node, claim, prefix, left_over)
             if reason := _outside(settings, claim, prefix):
                 outside.append(made.quarantined(reason))
             else:
-                claims.append(made)
-    prefixes, lost = _give(claims)
-    return Settled(prefixes, (*outside, *lost), _said_once(ipv6))
-
-
-def _give(claims: list[PrefixClaim]) -> tuple[Holding, list[Quarantine]]:
-    claims.sort(key=lambda c: c.rank)
-    given = Overlaps(c.prefix for c in claims)
+                claims[claim].append(made)
     prefixes: dict[str, list[IPNetwork]] = {}
-    lost = []
+    lost: list[Quarantine] = []
+    for of_one_kind in claims.values():  # overlay and pod networks have no address in common
+        contested = _give_uncontested(of_one_kind, prefixes)
+        contested.sort(key=lambda c: _rank(settings, held, c))
+        lost += _give_in_order(contested, prefixes)
+    return Settled(
+        {name: frozenset(found) for name, found in prefixes.items()},
+        (*outside, *lost),
+        _said_once(ipv6),
+    )
+
+
+def _give_uncontested(
+    claims: list[PrefixClaim], prefixes: dict[str, list[IPNetwork]]
+) -> list[PrefixClaim]:
+    """Give what nobody else claims a part of, and answer the rest: few have to be sorted."""
+    claimed = Overlaps(c.prefix for c in claims)
     for claim in claims:
-        other = given.find(claim.prefix, other_than=claim.node)
+        claimed.add(claim.prefix, claim.node.name)
+    contested = []
+    for claim in claims:
+        if claimed.find(claim.prefix, other_than=claim.node.name) is None:
+            prefixes.setdefault(claim.node.name, []).append(claim.prefix)
+        else:
+            contested.append(claim)
+    return contested
+
+
+def _rank(settings: Settings, held: Holding, claim: PrefixClaim) -> tuple[int, bool, Age, object]:
+    """Sorts the holder first."""
+    node, prefix = claim.node, claim.prefix
+    has = prefix in held.get(node.name, ())
+    status = _LEFT_OVER if claim.left_over else _HELD if has else _NOT_HELD
+    own = claim.claim is Claim.OVERLAY_ADDRESS and prefix == overlay_prefix(settings, node)
+    return (status, not own, age(node), prefix)
+
+
+def _give_in_order(
+    claims: list[PrefixClaim], prefixes: dict[str, list[IPNetwork]]
+) -> Iterator[Quarantine]:
+    given = Overlaps(c.prefix for c in claims)
+    for claim in claims:
+        other = given.find(claim.prefix, other_than=claim.node.name)
         if other is None:
-            given.add(claim.prefix, claim.node)
-            prefixes.setdefault(claim.node, []).append(claim.prefix)
-        elif claim.rank[0] != _LEFT_OVER:
+            given.add(claim.prefix, claim.node.name)
+            prefixes.setdefault(claim.node.name, []).append(claim.prefix)
+        elif not claim.left_over:
             prefix, holder = other
             what = "it" if prefix == claim.prefix else _text(claim.claim, prefix)
             how = "" if prefix == claim.prefix else ", which overlaps it"
-            lost.append(claim.quarantined(f"{holder} holds {what}{how}"))
-    return {name: frozenset(found) for name, found in prefixes.items()}, lost
+            yield claim.quarantined(f"{holder} holds {what}{how}")
 
 
 def _prefixes(
@@ -95,7 +124,7 @@ def _prefixes(
         yield from ((claim, prefix, False) for claim, prefix in _said_by_us(settings, node))
         return
     keeps = node.name in owners.keeping
-    said = dict.fromkeys(_said(node))
+    said = list(_said(node))
     for claim, prefix in said:
         if not keeps or prefix in has or isinstance(prefix, IPv6Network):
             yield claim, prefix, False

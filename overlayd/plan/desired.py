@@ -81,4 +81,4 @@ def _own_holding(settings: Settings, own: Node, there: Ground) -> frozenset[IPNe
 
 
 def _sorted(quarantines: Sequence[Quarantine]) -> tuple[Quarantine, ...]:
-    return tuple(sorted(quarantines, key=lambda q: (q.node, q.claim.value, q.text, q.reason)))
+    return tuple(sorted(set(quarantines), key=lambda q: (q.node, q.claim.value, q.text, q.reason)))

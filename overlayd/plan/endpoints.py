@@ -6,7 +6,7 @@ from overlayd.model.machine import Peer
 from overlayd.model.node import WG_OVERLAY_PORT, Claim, Endpoint, Node
 from overlayd.model.settings import Settings
 from overlayd.model.status import Quarantine
-from overlayd.plan.overlay import network_of, same_endpoint, unmapped
+from overlayd.plan.overlay import network_of, same_endpoint
 from overlayd.plan.result import Memory, Now
 
 FRESH = 180.0  # seconds for which a session lasts after its handshake (WireGuard's REJECT_AFTER)
@@ -26,12 +26,11 @@ def configured(settings: Settings, node: Node) -> Dialled:
     One inside a network of ours would be dialled through the tunnel itself. One that cannot be read
     is not replaced by a guess.
     """
-    if node.endpoint is not None:
-        endpoint = Endpoint(unmapped(node.endpoint.address), node.endpoint.port)
-    elif node.unreadable(Claim.ENDPOINT) or node.address is None:
-        return Dialled(None)
-    else:
-        endpoint = Endpoint(unmapped(node.address), WG_OVERLAY_PORT)
+    endpoint = node.endpoint
+    if endpoint is None:
+        if node.unreadable(Claim.ENDPOINT) or node.address is None:
+            return Dialled(None)
+        endpoint = Endpoint(node.address, WG_OVERLAY_PORT)
     network = network_of(endpoint.address, settings.networks)
     if network is None:
         return Dialled(endpoint)

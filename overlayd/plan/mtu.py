@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from overlayd.model.machine import Observed
 from overlayd.model.node import IPAddress
 from overlayd.model.settings import MTU_RANGE, Settings
+from overlayd.plan.overlay import unmapped
 
 OVERHEAD = 80  # bytes: IPv6 40, UDP 8, WireGuard 32 (16 around the packet, 16 for its tag)
 
@@ -47,7 +48,8 @@ class _Ways:
             best[place] = min(metric, route.metric)
         self._lengths = sorted({(v, length) for v, length, _ in self._mtu}, reverse=True)
 
-    def mtu_to(self, address: IPAddress) -> int | None:
+    def mtu_to(self, to: IPAddress) -> int | None:
+        address = unmapped(to)
         for version, length in self._lengths:
             if version == address.version:
                 mtu = self._mtu.get(_place(address, length))

@@ -45,15 +45,20 @@ def address_of(settings: Settings, node: Node) -> IPAddress | None:
     return None if node.address is None else unmapped(node.address)
 
 
+def computed_address(settings: Settings, node: Node) -> IPv4Address | None:
+    """The overlay address that the node's own address computes to."""
+    return overlay_address(address_of(settings, node), settings.overlay)
+
+
 def overlay_prefix(settings: Settings, node: Node) -> IPv4Network | None:
     """The overlay address that the node's own address computes to, as a /32."""
-    computed = overlay_address(address_of(settings, node), settings.overlay)
+    computed = computed_address(settings, node)
     return None if computed is None else host_prefix(computed)
 
 
 def host_prefix(address: IPv4Address) -> IPv4Network:
-    """The address as a network of its own."""
-    return IPv4Network((address, 32))
+    """The address as a network of its own; made of its number, which `ipaddress` reads faster."""
+    return IPv4Network((int(address), 32))
 
 
 def holds(network: IPNetwork, prefix: IPNetwork) -> bool:

@@ -105,14 +105,16 @@ def _former(
 def _holder(settings: Settings, nodes: list[Node], device: Device, key: PublicKey) -> Node:
     """The Node to which the device already gives most of what this key's peer has.
 
-    What is hardest to claim falsely says most: podCIDRs cannot be changed once they are given.
+    One that has another peer by now did not lose this one. Then what is hardest to claim falsely
+    says most: podCIDRs cannot be changed once they are given.
     """
     peer = device.peers.get(key)
     allowed: frozenset[IPNetwork] = peer.allowed_ips if peer else frozenset()
 
-    def rank(node: Node) -> tuple[bool, bool, bool, Age]:
+    def rank(node: Node) -> tuple[bool, bool, bool, bool, Age]:
         claimed = [unmapped(a) for a in node.overlay_addresses]
         return (
+            node.key != key and node.key in device.peers,
             allowed.isdisjoint(node.pod_cidrs),
             overlay_prefix(settings, node) not in allowed,
             not any(host_prefix(a) in allowed for a in claimed if isinstance(a, IPv4Address)),

@@ -44,13 +44,13 @@ def trim_peers(device: Device, wanted: Desired, held: Iterable[PublicKey]) -> It
 
     A peer that the brake holds keeps all of which no other node gets a part.
     """
-    staying = {key: peer.prefixes for key, peer in wanted.peers.items() if key in device.peers}
-    staying.update(_of_held(device, wanted, held))
-    surplus = {
-        key: left
-        for key, prefixes in staying.items()
-        if (left := device.peers[key].allowed_ips - prefixes)
-    }
+    kept = _of_held(device, wanted, held)
+    surplus = {}
+    for key, found in device.peers.items():
+        peer = wanted.peers.get(key)
+        prefixes = peer.prefixes if peer is not None else kept.get(key, found.allowed_ips)
+        if not found.allowed_ips <= prefixes:
+            surplus[key] = found.allowed_ips - prefixes
     if not surplus:
         return
     inherited = frozenset().union(*(peer.prefixes for peer in wanted.peers.values()))

@@ -15,7 +15,7 @@ from overlayd.plan.desired import Desired, WantedPeer, desired
 from overlayd.plan.ground import Ground, ground
 from overlayd.plan.guard import cuts_off, no_internal_ip
 from overlayd.plan.mtu import wanted_mtu
-from overlayd.plan.overlay import address_of, overlay_address
+from overlayd.plan.overlay import address_of, computed_address
 from overlayd.plan.repairs import plan_repairs
 from overlayd.plan.result import Memory, Now, Plan
 
@@ -37,7 +37,7 @@ def plan(
     if inventory is None or node is None:
         return plan_repairs(settings, inventory, observed, there, memory, now)
     stop = no_internal_ip(settings, node) or cuts_off(settings, observed, node, inventory.servers)
-    overlay = overlay_address(address_of(settings, node), settings.overlay)
+    overlay = computed_address(settings, node)
     if stop is not None or overlay is None:
         return Plan((), memory, stop)
 
@@ -122,7 +122,7 @@ def _remember(
         if endpoint is not None:
             endpoints[key] = endpoint
     return Memory(
-        held=braked.held,
+        held=braked.since,
         departed=braked.departed,
         populations=braked.populations,
         endpoints=endpoints,

@@ -10,8 +10,8 @@ from twisted.logger import Logger
 from overlayd.model.changes import Outcome, StartHandshake
 from overlayd.passes import PassResult
 
-BATCH = 50
-PAUSE = 0.2  # seconds between two batches: 250 handshakes a second, a fraction of what a core does
+BATCH = 10
+PAUSE = 0.05  # seconds after a batch, at the least: 200 handshakes a second
 
 WHY = "our sessions are new, and the peer would take 15 s to notice"
 
@@ -20,6 +20,9 @@ Apply = Callable[[Sequence[StartHandshake]], "Deferred[list[Outcome]]"]
 
 class Handshakes(Service):
     """A queue of peers that do not know yet that our sessions are new.
+
+    Batches are small, and each waits for the one before and then as long as that took: a device
+    that sends to peers which nobody answers for is slow, and passes need the same thread.
 
     `apply` makes the changes on the machine's thread. A handshake that does not start is no
     failure of a pass: the peer may be away, and it will start one itself.
@@ -32,6 +35,7 @@ class Handshakes(Service):
         self._apply = apply
         self._owed = False
         self._queue: list[StartHandshake] = []
+        self._under_way = False
         self._next: IDelayedCall | None = None
 
     def after_pass(self, result: PassResult, complete: bool) -> None:
@@ -44,12 +48,12 @@ class Handshakes(Service):
             return
         self._owed = not complete
         peers = result.observed.device.peers if result.observed.device else {}
-        names = {key: "" for key in peers} | dict(result.plan.names)
+        names = dict.fromkeys(peers, "") | dict(result.plan.names)
         self._queue = [
             StartHandshake(name, key, peers[key].keepalive if key in peers else 0, WHY)
             for key, name in names.items()
         ]
-        if self._queue and self._next is None:
+        if self._queue and self._next is None and not self._under_way:
             self._log.info("starting handshakes with {count} peers", count=len(self._queue))
             self._next = self._clock.callLater(0, self._send)
 
@@ -61,16 +65,24 @@ class Handshakes(Service):
             self._next = None
 
     def _send(self) -> None:
+        self._next = None
         batch, self._queue = self._queue[:BATCH], self._queue[BATCH:]
-        self._next = self._clock.callLater(PAUSE, self._send) if self._queue else None
-        if batch:
-            self._apply(batch).addCallbacks(
-                self._report, lambda f: self._log.failure("handshakes could not be started", f)
-            )
+        Deferred.fromCoroutine(self._send_batch(batch)).addErrback(
+            lambda failure: self._log.failure("handshakes could not be started", failure)
+        )
 
-    def _report(self, outcomes: list[Outcome]) -> None:
+    async def _send_batch(self, batch: Sequence[StartHandshake]) -> None:
+        began = self._clock.seconds()
+        self._under_way = True
+        try:
+            outcomes = await self._apply(batch)
+        finally:
+            self._under_way = False
         for outcome in outcomes:
             if outcome.error is not None:
                 self._log.warn(
                     "could not {change}: {error}", change=outcome.change, error=outcome.error
                 )
+        if self._queue:
+            pause = max(PAUSE, self._clock.seconds() - began)
+            self._next = self._clock.callLater(pause, self._send)

@@ -139,7 +139,7 @@ def _private_key(text: str | None) -> PrivateKey | None:
 
 
 def _network(text: str) -> IPNetwork:
-    # inet_pton: parsing in C halves the time of reading 5,000 peers, and is as strict.
+    # inet_pton is as strict as ipaddress, and a fifth of the time for 5,000 peers is saved.
     address, _, length = text.partition("/")
     try:
         if not length.isdecimal():

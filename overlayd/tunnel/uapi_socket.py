@@ -32,7 +32,9 @@ def ask(link: str, request: bytes) -> bytes | None:
             except (FileNotFoundError, ConnectionRefusedError):
                 return None
             _send(connection, request)
-            return _receive(connection)
+            return _receive(connection) or None
+    except ConnectionResetError:
+        return None  # it ended while it was asked
     except (TimeoutError, BlockingIOError):
         raise TunnelError(
             f"the tunnel process of {link} does not answer within {LIMIT:g} s: stopped or hanging"

@@ -92,12 +92,12 @@ class UserspaceTunnel:
         except uapi.Refused as error:
             if len(changes) == 1:
                 return [Outcome(changes[0], str(error))]
-            return self._set_one_by_one(changes, encoder.key)
+            return self._set_one_by_one(changes)
         except TunnelError as error:
             return [Outcome(change, str(error)) for change in changes]
         return [Outcome(change) for change in changes]
 
-    def _set_one_by_one(self, changes: list[TunnelChange], key: PrivateKey) -> list[Outcome]:
+    def _set_one_by_one(self, changes: list[TunnelChange]) -> list[Outcome]:
         """A request was refused: a part of it is done, without a word about which.
 
         Every change is made again, which does no harm to those that are. A device that stops
@@ -105,7 +105,7 @@ class UserspaceTunnel:
         """
         outcomes: list[Outcome] = []
         try:
-            encoder = self._encoder(key, self._reading())
+            encoder = self._encoder(self._reading())
             for change in changes:
                 try:
                     self._request(encoder, [change])
@@ -116,12 +116,10 @@ class UserspaceTunnel:
             outcomes += [Outcome(change, str(error)) for change in changes[len(outcomes) :]]
         return outcomes
 
-    def _encoder(
-        self, key: PrivateKey | None = None, reading: uapi.Reading | None = None
-    ) -> Encoder:
+    def _encoder(self, reading: uapi.Reading | None = None) -> Encoder:
         peers = reading.device.peers.values() if reading else ()
         return Encoder(
-            key=key or self._kept or PrivateKey.generate(),
+            key=self._kept or PrivateKey.generate(),
             spare=PublicKey(os.urandom(32)),
             owners={prefix: peer.key for peer in peers for prefix in peer.allowed_ips},
         )

@@ -1,42 +1,12 @@
-"""What tests can make go wrong at the development API server, seen from a client."""
+"""What tests can make go wrong with history and watches, seen from a client."""
 
-import atexit
 import http.client
 import json
-import time
-from contextlib import ExitStack
-from functools import cache
+import re
 
-from overlayd.testing.apiserver.process import ServerProcess, development_server
-from tests.apiserver.client import NODES, ServerUnderTest
-from tests.apiserver.suite.case import NodeApiCase
-
-SILENCE = 0.3
-"""Seconds in which a server that is silent on purpose says nothing."""
-
-
-@cache
-def shared_server() -> ServerProcess:
-    """One server for all tests of this module; it ends with the process that runs them."""
-    stack = ExitStack()
-    server = stack.enter_context(development_server("--bookmark-interval", "0.2"))
-    atexit.register(stack.close)
-    return server
-
-
-class FaultCase(NodeApiCase):
-    """A server that works again after each test."""
-
-    def server(self) -> ServerUnderTest:
-        return ServerUnderTest(shared_server().url)
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.process = shared_server()
-        self.addCleanup(self.process.fault, "clear")
-
-    def version(self) -> str:
-        return self.api.list(limit="1").version
+from tests.apiserver.client import NODES, PATIENCE
+from tests.apiserver.faulty import SILENCE, FaultCase
+from tests.apiserver.suite.case import annotated
 
 
 class HistoryTests(FaultCase):
@@ -159,79 +129,6 @@ class WatchFaultTests(FaultCase):
         event = watch.next()
         self.assertEqual(event and event["type"], "ADDED")
 
-
-class AnswerFaultTests(FaultCase):
-    def test_planned_answers(self) -> None:
-        """So many requests of the named verbs get the planned status; others do not."""
-        self.process.fault("answer-next", count=2, status=503, retry_after=7, verbs=["list"])
-        self.process.fault("answer-next", count=1, status=429, verbs=["watch"])
-        self.created()
-        for _ in range(2):
-            reply = self.api.list()
-            status = self.assertRefused(reply, 503, "ServiceUnavailable")
-            self.assertEqual(reply.headers["Retry-After"], "7")
-            self.assertEqual(status["details"]["retryAfterSeconds"], 7)
-        self.assertEqual(self.api.list().status, 200)
-        self.assertRefused(self.api.list(watch="true"), 429, "TooManyRequests")
-
-    def test_tokens(self) -> None:
-        """Tokens can be asked for, and changed, while a watch that is open goes on."""
-        watch = self.watching(resourceVersion=self.version())
-        self.process.fault("set-tokens", tokens=["new"])
-        self.addCleanup(self.process.fault, "set-tokens")
-        self.assertRefused(self.api.list(), 401, "Unauthorized")
-        new = {"Authorization": "Bearer new"}
-        self.assertEqual(self.api.ask("GET", NODES, headers=new).status, 200)
-        document = {"metadata": {"name": self.name()}}
-        self.assertEqual(self.api.ask("POST", NODES, document, headers=new).status, 201)
-        event = watch.next()
-        self.assertEqual(event and event["type"], "ADDED")
-
-    def test_delay(self) -> None:
-        """A delay holds up every answer by its time."""
-        self.process.fault("delay", seconds=0.25)
-        began = time.monotonic()
-        self.assertEqual(self.api.list().status, 200)
-        self.assertGreaterEqual(time.monotonic() - began, 0.25)
-
-    def test_wrong_fault(self) -> None:
-        """A fault with the wrong arguments, or an unknown one, is said to be wrong."""
-        with self.assertRaises(ValueError):
-            self.process.fault("hang", minutes=3)
-        with self.assertRaises(ValueError):
-            self.process.fault("explode")
-
-
-class CounterTests(FaultCase):
-    def test_counters(self) -> None:
-        """Lists are counted by what they cost, other requests by what they do, for each client."""
-        for suffix in "abc":
-            self.created(suffix)
-        agent = {"User-Agent": self.name("agent")}
-        queries: list[dict[str, str]] = [{}, {"limit": "2"}, {"limit": "1"}]
-        replies = [self.api.ask("GET", NODES, query=query, headers=agent) for query in queries]
-        token = replies[1].document["metadata"]["continue"]
-        self.api.ask("GET", NODES, query={"limit": "2", "continue": token}, headers=agent)
-        self.api.ask("GET", f"{NODES}/{self.name('a')}", headers=agent)
-        counted = {"full_lists": 2, "single_lists": 1, "list_pages": 1, "gets": 1}
-        self.assertEqual(self.process.counters(self.name("agent")), counted)
-
-    def test_log(self) -> None:
-        """Every answer is in the log with what was asked and the status it got."""
-        self.api.get(self.name())
-        last = self.process.requests()[-1]
-        shown = (last["method"], last["path"], last["query"], last["status"])
-        self.assertEqual(shown, ("GET", f"{NODES}/{self.name()}", {}, 404))
-
-    def test_open_watches(self) -> None:
-        """Watches that clients left are no longer counted as open."""
-        watch = self.watching(resourceVersion=self.version())
-        self.process.await_watches(1)
-        watch.close()
-        self.process.await_watches(0)
-
-
-class LineTests(FaultCase):
     def test_lines(self) -> None:
         """A watch is one JSON document a line, whatever the values have in them."""
         watch = self.watching(resourceVersion=self.version())
@@ -239,3 +136,38 @@ class LineTests(FaultCase):
         line = watch.line()
         self.assertTrue(line.endswith(b"}\n"))
         self.assertEqual(json.loads(line)["type"], "ADDED")
+
+    def patched(self, count: int) -> None:
+        """Write more than what a connection that nobody reads can take."""
+        for number in range(count):
+            filler = {"number": str(number), "filler": "x" * 250_000}
+            self.assertEqual(self.api.patch(self.name(), annotated(filler)).status, 200)
+
+    def test_end_of_a_stuck_watch(self) -> None:
+        """A watch that nobody reads is dropped at its end, not waited for."""
+        self.created()
+        watch = self.watching(resourceVersion=self.version(), timeoutSeconds="1")
+        self.patched(60)
+        self.process.await_watches(0)
+        with self.assertRaises(ConnectionResetError):
+            watch.rest()
+
+    def test_hang_with_a_backlog(self) -> None:
+        """A watch that has much to send sends nothing while it hangs, and all of it later."""
+        self.created()
+        watch = self.watching(resourceVersion=self.version())
+        self.patched(60)
+        self.process.fault("hang")
+        wire = watch.connection.sock
+        wire.settimeout(SILENCE)
+        came = bytearray()
+        with self.assertRaises(TimeoutError):
+            while True:
+                came += wire.recv(1_000_000)
+        self.assertNotIn(b'"number":"59"', came)
+        self.process.fault("resume")
+        wire.settimeout(PATIENCE)
+        while b'"number":"59"' not in came[-1_000_000:]:
+            came += wire.recv(1_000_000)
+        numbers = [int(number) for number in re.findall(rb'"number":"(\d+)"', came)]
+        self.assertEqual(numbers, list(range(numbers[0], 60)))

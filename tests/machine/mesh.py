@@ -14,6 +14,8 @@ from overlayd.model.keys import PublicKey
 
 NODES = (1, 2, 3)
 
+_LOG_LINES = 20
+
 _shared: list[Mesh] = []
 
 
@@ -43,16 +45,24 @@ class MeshTestCase(SynchronousTestCase):
         self.cluster = self.mesh.cluster
         self.one, self.two, self.three = (self.mesh.members[number] for number in NODES)
 
+    def discard_mesh(self) -> None:
+        """Let the tests after this one have a new mesh.
+
+        For a test that lets nodes leave: of many in a minute, the daemons hold the last.
+        """
+        _shared.remove(self.mesh)
+        self.mesh.close()
+
     @contextmanager
     def fault_on(self, member: Member) -> Iterator[None]:
         """Cause a fault in the body, wait there for its repair, and see whom it harmed.
 
         Two pods on other nodes talk all the while and lose nothing; nothing leaves in the clear;
-        afterwards every path works.
+        afterwards every path works. A failure shows the last lines of each daemon's log.
         """
         bystanders = [m for m in (self.one, self.two, self.three) if m is not member]
         before = self.mesh.capture.counts()
-        with Flow(bystanders[0].pod, bystanders[1].pod) as flow:
+        with self._logs_shown(), Flow(bystanders[0].pod, bystanders[1].pod) as flow:
             flow.carry()
             yield
             self.wait_until_whole()
@@ -63,6 +73,15 @@ class MeshTestCase(SynchronousTestCase):
         self.assertEqual(after.plaintext - before.plaintext, 0, str(after.samples))
         self.assertEqual(after.missed, 0)
         self.assertGreater(after.encrypted - before.encrypted, there.sent + back.sent - 1)
+
+    @contextmanager
+    def _logs_shown(self) -> Iterator[None]:
+        try:
+            yield
+        except AssertionError as error:
+            ends = (m.daemon.log().splitlines()[-_LOG_LINES:] for m in self.mesh.members.values())
+            lines = (line for end in ends for line in ("", *end))
+            raise AssertionError("\n".join((str(error), *lines))) from error
 
     def wait_until_whole(self, limit: float = CLUSTER) -> None:
         eventually_none(limit, "no path is broken", self.mesh.broken_paths)
@@ -88,8 +107,8 @@ class MeshTestCase(SynchronousTestCase):
     def key(self, member: Member) -> PublicKey:
         """The public key that a node's device has now."""
         reading = member.daemon.device.read()
-        assert reading is not None
-        assert reading.key is not None
+        if reading is None or reading.key is None:
+            self.fail(f"{member.name} has no device with a key")
         return reading.key
 
     def _peers(self, member: Member) -> dict[PublicKey, frozenset[str]] | None:

@@ -5,7 +5,10 @@ import select
 import signal
 from pathlib import Path
 
-LIMIT_MS = 10_000
+from lab.eventually import eventually
+
+LIMIT = 10.0
+"""Seconds for a process to end."""
 
 
 def tunnel_process(link: str) -> int:
@@ -26,6 +29,12 @@ def kill(pid: int, number: int = signal.SIGKILL) -> None:
         os.kill(pid, number)
 
 
+def stop(pid: int) -> None:
+    """Stop a process, all its threads: a signal alone lets them run for a moment more."""
+    os.kill(pid, signal.SIGSTOP)
+    eventually(LIMIT, "all threads are stopped", lambda: _states(pid) == {b"T"})
+
+
 class Ending:
     """What is done in this context ends a process; it is left once the process is gone."""
 
@@ -38,9 +47,15 @@ class Ending:
     def __exit__(self, *_: object) -> None:
         poll = select.poll()
         poll.register(self._process, select.POLLIN)
-        ended = poll.poll(LIMIT_MS)
+        ended = poll.poll(LIMIT * 1000)
         os.close(self._process)
         assert ended, "the process did not end"
+
+
+def _states(pid: int) -> set[bytes]:
+    """How the threads stand; the state follows the name in parentheses (proc(5))."""
+    threads = Path(f"/proc/{pid}/task").glob("*/stat")
+    return {_read(thread).rpartition(b") ")[2][:1] for thread in threads}
 
 
 def _read(path: Path) -> bytes:

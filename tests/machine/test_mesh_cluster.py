@@ -6,6 +6,8 @@ from lab.mesh import Member
 from tests.machine.mesh import MeshTestCase
 
 RESETS = 100
+NEWER = 50
+"""How many versions a backup is behind."""
 
 
 class ClusterTests(MeshTestCase):
@@ -13,25 +15,11 @@ class ClusterTests(MeshTestCase):
 
     _beats = 0
 
-    def _add_fourth(self) -> Member:
-        four = self.mesh.add_machine(4)
-        self.addCleanup(self._forget_fourth)
-        self.cluster.create(four.node)
-        four.daemon.start()
-        self.mesh.wait_until_whole()
-        return four
-
-    def _forget_fourth(self) -> None:
-        if 4 in self.mesh.members:
-            self.mesh.remove_machine(4)
-        if any(node["metadata"]["name"] == "node4" for node in self.cluster.nodes()):
-            self.cluster.delete("node4")
-        self._wait_until_only_three()
-
-    def _wait_until_only_three(self, limit: float = CLUSTER) -> None:
-        members = (self.one, self.two, self.three)
-        for member in members:
-            self.wait_for_peers(member, *(m for m in members if m is not member), limit=limit)
+    def _start_fourth(self) -> Member:
+        """Let a fourth node join; its daemon may take a while to be ready."""
+        self.addCleanup(self.discard_mesh)
+        self.mesh.join(4)
+        return self.mesh.members[4]
 
     def test_killed_and_back(self) -> None:
         """Without an API server pods talk on; what changes after it is back is taken up."""
@@ -41,11 +29,8 @@ class ClusterTests(MeshTestCase):
             self.assertTrue(self.one.daemon.ready())
             self.assertEqual(self.mesh.broken_paths(), [])
             self.cluster.start()
-            four = self.mesh.add_machine(4)
-            self.addCleanup(self._forget_fourth)
-            self.cluster.create(four.node)
-            four.daemon.start()
-            eventually(SERVER_BACK, "the new node is ready", four.daemon.ready)
+            four = self._start_fourth()
+            eventually(SERVER_BACK, "the new node is ready", four.ready)
             self.mesh.wait_until_whole(SERVER_BACK)
             there, back = flow.finish()
         self.assertEqual((there.lost, back.lost), ((), ()))
@@ -60,47 +45,50 @@ class ClusterTests(MeshTestCase):
 
     def test_node_deleted_while_a_daemon_is_down(self) -> None:
         """A daemon that was down when a Node was deleted forgets its peer once it is back."""
-        self._add_fourth()
+        self._start_fourth()
+        self.mesh.wait_until_whole()
         with self.fault_on(self.one):
             self.one.daemon.kill()
             self.mesh.remove_machine(4)
             self.cluster.delete("node4")
             self.wait_for_peers(self.two, self.one, self.three)
             self.one.daemon.start()
-            eventually(CLUSTER, "the daemon is ready", self.one.daemon.ready)
+            eventually(CLUSTER, "the daemon is ready", self.one.ready)
             self.wait_for_peers(self.one, self.two, self.three)
 
     def test_node_joins_while_a_daemon_is_down(self) -> None:
         """A daemon that was down when a node joined has it as a peer once it is back."""
         self.one.daemon.kill()
-        four = self.mesh.add_machine(4)
-        self.addCleanup(self._forget_fourth)
-        self.cluster.create(four.node)
-        four.daemon.start()
+        four = self._start_fourth()
         with self.fault_on(self.one):
-            eventually(CLUSTER, "the new node is ready", four.daemon.ready)
+            eventually(CLUSTER, "the new node is ready", four.ready)
             self.one.daemon.start()
-            eventually(CLUSTER, "the daemon is ready", self.one.daemon.ready)
+            eventually(CLUSTER, "the daemon is ready", self.one.ready)
             self.wait_for_peers(self.one, self.two, self.three, four)
 
     def test_older_history(self) -> None:
-        """After the API server's data is replaced by an older history, changes arrive again.
+        """A server that comes back with the data of a backup is followed again, from a new list.
 
-        Versions go backwards and every Node has a new uid; the Nodes say what they said.
+        Its versions are lower than what was seen, and stay so: nothing would ever come after those.
         """
+        backup = self.cluster.backup()
+        for _ in range(NEWER):
+            self._beat()
         with self.fault_on(self.one), Flow(self.one.pod, self.two.pod) as flow:
-            flow.carry()
-            self.cluster.replace_history(1)
-            four = self.mesh.add_machine(4)
-            self.addCleanup(self._forget_fourth)
-            self.cluster.create(four.node)
-            four.daemon.start()
-            eventually(SERVER_BACK, "the new node is ready", four.daemon.ready)
-            for member in (self.one, self.two, self.three):
-                others = [m for m in self.mesh.members.values() if m is not member]
+            self.cluster.kill()
+            members = list(self.mesh.members.values())
+            eventually(SERVER_BACK, "it is missed", lambda: all(map(_in_vain, members)))
+            self.cluster.restore(backup)
+            self.cluster.start()
+            four = self._start_fourth()
+            eventually(SERVER_BACK, "the new node is ready", four.ready)
+            members = list(self.mesh.members.values())
+            for member in members:
+                others = [m for m in members if m is not member]
                 self.wait_for_peers(member, *others, limit=SERVER_BACK)
             there, back = flow.finish()
         self.assertEqual((there.lost, back.lost), ((), ()))
+        self.assertLess(self.cluster.state()["version"], NEWER)
 
     def test_a_hundred_resets(self) -> None:
         """A reset of the watch resumes it: a hundred cause no full list, and changes still arrive.
@@ -115,7 +103,8 @@ class ClusterTests(MeshTestCase):
                 self.cluster.reset_watches()
             eventually(SERVER_BACK, "all watches are back", lambda: self._watched() == 3)
         self.assertEqual(self.cluster.counters()["full_lists"], before["full_lists"])
-        self._add_fourth()
+        self._start_fourth()
+        self.mesh.wait_until_whole()
         self.assertEqual(self.cluster.counters()["full_lists"], before["full_lists"] + 1)
 
     def _watched(self) -> int:
@@ -126,3 +115,8 @@ class ClusterTests(MeshTestCase):
         self._beats += 1
         beat = {"metadata": {"labels": {"beat": str(self._beats)}}}
         self.cluster.patch(self.three.name, beat)
+
+
+def _in_vain(member: Member) -> bool:
+    """Whether a daemon has tried to reach the API server, and none was there."""
+    return "refused" in str((member.daemon.status() or {}).get("api"))

@@ -18,12 +18,8 @@ class RefusalTests(MeshTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.four = self.mesh.add_machine(4)
-        self.addCleanup(self._forget_fourth)
+        self.addCleanup(self.discard_mesh)
         self.cluster.create(self.four.node)
-
-    def _forget_fourth(self) -> None:
-        self.mesh.remove_machine(4)
-        self.cluster.delete(self.four.name)
 
     def _stays_in(self, daemon: Daemon, state: str) -> str:
         """Start the daemon, wait for the state, look that nothing changed; the state's message."""

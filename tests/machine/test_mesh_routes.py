@@ -37,10 +37,10 @@ class RouteTests(MeshTestCase):
         """The rules that refuse what no route took come back."""
         self._breaks("ip", "rule", "flush", "protocol", "87")
 
-    def test_everything_of_ours_deleted(self) -> None:
-        """Device, routes and rules at once: all are back, and nothing left in the clear.
+    def test_device_and_then_rules_deleted(self) -> None:
+        """First the device goes with its routes, then the rules: nothing leaves in the clear.
 
-        The rules go last: without them and without routes nothing could hold packets back.
+        At once they would leave nothing that could hold packets back until the repair.
         """
         with self.fault_on(self.one), Flow(self.one.pod, self.two.pod) as flow:
             flow.carry()

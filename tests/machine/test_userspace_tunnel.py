@@ -1,6 +1,7 @@
 """wireguard-go under the tunnel contract, and what only a real process can do to us."""
 
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -26,7 +27,7 @@ from overlayd.tunnel import uapi, uapi_socket
 from overlayd.tunnel.interface import ITunnel
 from overlayd.tunnel.userspace import UserspaceTunnel
 from tests import tunnel_contract
-from tests.machine.processes import Ending, kill, tunnel_process
+from tests.machine.processes import LIMIT, Ending, kill, stop, tunnel_process
 from tests.tunnel_contract import case
 from tests.tunnel_contract.case import PORT, REFUSED, WHY, A, B, C, D, add
 
@@ -112,7 +113,7 @@ class ProcessTests(RealCase):
         """A process that does not answer is an error and no hang, and no change is made."""
         tunnel = self.made()
         pid = tunnel_process("wg0")
-        os.kill(pid, signal.SIGSTOP)
+        stop(pid)
         self.assertIn("does not answer", str(self.assertRaises(TunnelError, tunnel.observe)))
         for outcome in tunnel.apply([add(A), add(B)]):
             self.assertIn("does not answer", outcome.error or "")
@@ -137,6 +138,7 @@ class ProcessTests(RealCase):
         tunnel = self.make_tunnel()
         self.assertIsNotNone(self.key(tunnel))
         # The end of the file is read only if the device's process does not hold it open.
+        self.assertEqual(select.select([reader], [], [], LIMIT)[0], [reader])
         self.assertEqual(os.read(reader, 1), b"")
         os.close(reader)
         self.assertEqual(os.readlink(f"/proc/{tunnel_process('wg0')}/cwd"), "/")

@@ -1,4 +1,4 @@
-"""A machine in memory: the kernel's part around the tunnel in memory, strict about what is possible.
+"""A machine in memory: the kernel's part around the tunnel in memory, strict in what it takes.
 
 A change that the kernel would refuse is an error here: a plan must not contain it.
 """

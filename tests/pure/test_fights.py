@@ -22,7 +22,7 @@ class FightTests(SynchronousTestCase):
         self.assertEqual(fought_over(repairs, now), ())
 
     def test_more_are_a_fight(self) -> None:
-        """The sixth repair of one thing in a minute is named and waits, and the next waits longer."""
+        """The sixth repair of a thing in a minute is named and waits, and the next waits longer."""
         pauses = [pause(*repaired(n)) for n in range(6, 14)]
         self.assertEqual(pauses, [0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0])
         self.assertEqual(fought_over(*repaired(6)), ("bring wg0 up",))

@@ -1,170 +1,227 @@
-"""Small clusters and machines, as Hypothesis finds them: few keys, few addresses, much overlap."""
+"""Small clusters and machines, as Hypothesis finds them: few keys, few addresses, much overlap.
 
-from ipaddress import ip_address, ip_network
+A universe has a past: a daemon worked on an inventory; then Nodes changed, and somebody changed
+the machine by hand. Everything about a Node is one number, so that a universe is quickly drawn.
+"""
 
-from attrs import frozen
+from collections.abc import Callable, Iterator
+from ipaddress import IPv4Interface, IPv4Network, ip_address, ip_network
+from itertools import product
+
+from attrs import evolve, frozen
 from hypothesis import strategies as st
 
 from overlayd.model.keys import PublicKey
-from overlayd.model.machine import (
-    ALIAS,
-    PROTOCOL,
-    Address,
-    Device,
-    Link,
-    Observed,
-    OwnedRule,
-    Peer,
-    Route,
-    Rule,
-    RuleKind,
-)
+from overlayd.model.machine import PROTOCOL, Address, Link, Observed, OwnedRule, Peer, Route, Rule
+from overlayd.model.machine import RuleKind as Kind
 from overlayd.model.node import Claim, Endpoint, Fault, Inventory, IPNetwork, Node
 from overlayd.model.settings import Settings
-from tests.pure.machine_in_memory import OUR_KEY, interface, machine, peers_by_key
+from overlayd.plan.plan import plan
+from overlayd.plan.result import Memory, Now
+from tests.pure.machine_in_memory import Machine, machine
 
-SETTINGS = Settings(node_name="a", pods=(ip_network("10.244.0.0/16"), ip_network("10.245.0.0/24")))
-KEYS = tuple(PublicKey(bytes([n]) * 32) for n in range(10, 16))
+SETTINGS = Settings(
+    node_name="a", pods=(IPv4Network("10.244.0.0/16"), IPv4Network("10.245.0.0/24"))
+)
+KEYS = tuple(PublicKey(bytes([n]) * 32) for n in range(10, 14))
 WALL = 1_700_000_000.0
+NOW = Now(1000.0, WALL)
 
-_NODE_ADDRESSES = [ip_address(f"10.{n}.0.{m}") for n in (0, 1) for m in (2, 3, 4)]
-_OVERLAY = [ip_address(f"100.64.0.{n}") for n in (1, 2, 3, 4, 9)]
-_POD_CIDRS = [
+UNREADABLE = "unreadable"
+
+_ADDRESSES = ["10.0.0.2", "10.0.0.3", "10.1.0.2", "10.1.0.1", None]
+_ANNOUNCED = [*KEYS, None, UNREADABLE]
+_OVERLAYS = [["100.64.0.2"], ["100.64.0.3"], ["100.64.0.1", "100.64.0.9"], [], ["fd00::2"]]
+_PODS = [["10.244.2.0/24"], ["10.244.3.0/24"], ["10.244.3.128/25", "10.245.0.0/24"], []]
+_NODES = list(
+    product(
+        _ADDRESSES,
+        _ANNOUNCED,
+        [*_OVERLAYS, ["10.0.0.2", "100.64.0.2"], UNREADABLE],
+        [*_PODS, ["10.244.0.0/16", "fd00::/64"], ["10.0.0.0/8", "10.244.1.0/24"], UNREADABLE],
+        [1, 2],  # the day on which it was created
+    )
+)
+_OWN_PODS = [["10.244.1.0/24"], ["10.244.2.0/24"], []]
+_PREFIXES: list[IPNetwork] = [
     ip_network(text)
-    for text in ("10.244.1.0/24", "10.244.2.0/24", "10.244.2.128/25", "10.244.0.0/16")
-] + [ip_network("10.245.0.0/24"), ip_network("10.244.2.7/32")]
-_STRANGE_ADDRESSES = [ip_address("10.0.0.2"), ip_address("fd00::2")]
-_STRANGE_CIDRS = [ip_network("10.0.0.0/8"), ip_network("192.168.7.0/24"), ip_network("fd00::/64")]
-_ENDPOINTS = [Endpoint(ip_address(text), 51820) for text in ("10.0.0.2", "10.9.9.9", "10.244.1.1")]
-_PREFIXES: list[IPNetwork] = [*(ip_network(a) for a in _OVERLAY), *_POD_CIDRS]
+    for text in ("100.64.0.2", "100.64.0.9", "10.244.3.0/24", "10.244.0.0/16", "10.244.1.7/32")
+]
 
 
 @frozen
 class Universe:
+    """What the cluster says now, and the machine as it was left."""
+
     inventory: Inventory
     observed: Observed
 
 
-def few(values: list, most: int = 2) -> st.SearchStrategy[tuple]:  # type: ignore[type-arg]
-    return st.lists(st.sampled_from(values), max_size=most).map(tuple)
-
-
-@st.composite
-def other_nodes(draw: st.DrawFn, name: str) -> Node:
-    """A Node that may claim anything, twice or unreadably."""
-    unreadable = draw(st.sets(st.sampled_from([Claim.KEY, Claim.OVERLAY_ADDRESS, Claim.POD_CIDR])))
-    strange = draw(st.booleans())
+def _node(name: str, number: int) -> Node:
+    address, key, overlays, pods, day = _NODES[number]
+    claims = ((Claim.KEY, key), (Claim.OVERLAY_ADDRESS, overlays), (Claim.POD_CIDR, pods))
     return Node(
         name=name,
-        uid=f"uid-{draw(st.integers(0, 9))}",
-        created=f"2024-01-0{draw(st.integers(1, 3))}T00:00:00Z",
-        address=draw(st.none() | st.sampled_from(_NODE_ADDRESSES)),
-        key=None if Claim.KEY in unreadable else draw(st.none() | st.sampled_from(KEYS)),
-        overlay_addresses=draw(few([*_OVERLAY, *(_STRANGE_ADDRESSES if strange else [])])),
-        pod_cidrs=draw(few([*_POD_CIDRS, *(_STRANGE_CIDRS if strange else [])])),
-        endpoint=draw(st.none() | st.sampled_from(_ENDPOINTS)),
-        faults=tuple(Fault(claim, "?", "unreadable") for claim in sorted(unreadable, key=str)),
+        uid=f"uid-{name}",
+        created=f"2024-01-0{day}T00:00:00Z",
+        address=None if address is None else ip_address(address),
+        key=key if isinstance(key, PublicKey) else None,
+        overlay_addresses=() if overlays == UNREADABLE else tuple(map(ip_address, overlays)),
+        pod_cidrs=() if pods == UNREADABLE else tuple(map(ip_network, pods)),
+        faults=tuple(Fault(c, "?", "garbage") for c, value in claims if value == UNREADABLE),
     )
 
 
-@st.composite
-def inventories(draw: st.DrawFn) -> Inventory:
-    """A cluster of our own Node "a" and up to five others."""
-    names = "bcdef"[: draw(st.integers(0, 5))]
+def _inventory(own_pods: int, numbers: list[int | None]) -> Inventory:
     own = Node(
         name="a",
-        uid="uid-5",
-        created="2024-01-02T00:00:00Z",
+        uid="uid-a",
+        created="2024-01-01T12:00:00Z",
         address=ip_address("10.0.0.1"),
-        pod_cidrs=draw(few(_POD_CIDRS, most=1)),
+        pod_cidrs=tuple(map(ip_network, _OWN_PODS[own_pods])),
     )
-    nodes = {"a": own, **{name: draw(other_nodes(name)) for name in names}}
-    return Inventory(nodes, frozenset(nodes), "1")
+    others = {n: _node(n, x) for n, x in zip("bcde", numbers, strict=True) if x is not None}
+    return Inventory({"a": own, **others}, frozenset(others), "1")
 
 
-@st.composite
-def devices(draw: st.DrawFn) -> Device:
-    """A device in which somebody may have done anything."""
-    keys = draw(st.lists(st.sampled_from(KEYS), unique=True))
-    having: dict[PublicKey, set[IPNetwork]] = {key: set() for key in keys}
-    if keys:
-        for prefix in draw(st.sets(st.sampled_from(_PREFIXES))):
-            having[draw(st.sampled_from(keys))].add(prefix)
-    peers = [
-        Peer(
-            key,
-            draw(st.none() | st.sampled_from(_ENDPOINTS)),
-            frozenset(prefixes),
-            draw(st.none() | st.sampled_from([WALL - 10, WALL - 1000, WALL + 3600])),
-        )
-        for key, prefixes in having.items()
-    ]
-    keyless = not peers and draw(st.booleans())
-    return Device(
-        None if keyless else OUR_KEY.public(),
-        draw(st.sampled_from([51820, 0])),
-        peers_by_key(peers),
-    )
-
-
-_RULES = [
-    Rule(network, kind)
-    for network in (*SETTINGS.networks, ip_network("10.99.0.0/16"))
-    for kind in RuleKind
-]
-_FOREIGN = [
-    Route(ip_network("10.244.0.0/16"), "eth0", ip_address("10.0.0.254")),
-    Route(ip_network("10.244.2.0/24"), "eth0"),
-    Route(ip_network("10.245.0.0/24"), "eth0", metric=100),
-]
-
-
-def _our_routes(draw: st.DrawFn) -> list[Route]:
-    destinations = draw(st.sets(st.sampled_from([*SETTINGS.networks, ip_network("10.99.0.0/16")])))
-    return [
-        Route(
-            destination,
-            draw(st.sampled_from(["wg0", "wg0", "eth0"])),
-            source=draw(st.none() | st.just(ip_address("100.64.0.1"))),
-            protocol=draw(st.sampled_from([PROTOCOL, PROTOCOL, 4])),
-            metric=draw(st.sampled_from([0, 0, 7])),
-        )
-        for destination in sorted(destinations)
-    ]
-
-
-@st.composite
-def machines(draw: st.DrawFn) -> Observed:
-    """A machine on which we were before, or never."""
-    found = machine(
+def _fresh_machine() -> Observed:
+    return machine(
         Link(1, "lo", mtu=65536, up=True, loopback=True),
         Link(2, "eth0", mtu=1500, up=True),
         addresses=[("lo", "127.0.0.1/8"), ("eth0", "10.0.0.1/24")],
+        routes=[
+            Route(ip_network("0.0.0.0/0"), "eth0", ip_address("10.0.0.254")),
+            Route(ip_network("10.0.0.0/24"), "eth0", protocol=2),
+        ],
     )
-    routes = {
-        Route(ip_network("0.0.0.0/0"), "eth0", ip_address("10.0.0.254")),
-        Route(ip_network("10.0.0.0/24"), "eth0", protocol=2),
-        *draw(st.sets(st.sampled_from(_FOREIGN), max_size=1)),
+
+
+def settle(inventory: Inventory, there: Machine, memory: Memory, most: int = 3) -> int:
+    """Plan and apply until nothing is left to do; how many passes that took."""
+    for passes in range(most + 1):
+        decided = plan(SETTINGS, inventory, there.observe(), memory, NOW)
+        if not decided.changes:
+            return passes
+        there.apply_all(decided.changes)
+        memory = decided.memory
+    raise AssertionError(f"never comes to rest: {[str(c) for c in decided.changes]}")
+
+
+# --- what somebody may do to the machine by hand ------------------------------------------------
+
+
+def _link_down(there: Observed) -> Observed:
+    down = evolve(there.links["wg0"], up=False)
+    kept = frozenset(r for r in there.routes if r.link != "wg0")
+    return evolve(there, links={**there.links, "wg0": down}, routes=kept)
+
+
+def _link_gone(there: Observed) -> Observed:
+    return evolve(
+        there,
+        links={n: link for n, link in there.links.items() if n != "wg0"},
+        addresses=frozenset(a for a in there.addresses if a.link != "wg0"),
+        routes=frozenset(r for r in there.routes if r.link != "wg0"),
+        device=None,
+    )
+
+
+def _key_gone(there: Observed) -> Observed:
+    assert there.device is not None
+    return evolve(there, device=evolve(there.device, public_key=None, listen_port=7))
+
+
+def _other_addresses(there: Observed) -> Observed:
+    texts = ("100.64.0.1/16", "100.64.3.3/32", "172.16.0.1/24")
+    kept = {a for a in there.addresses if a.link != "wg0"}
+    added = {Address("wg0", IPv4Interface(text)) for text in texts}
+    return evolve(there, addresses=frozenset(kept | added))
+
+
+def _other_routes(there: Observed) -> Observed:
+    kept = {r for r in there.routes if r.destination not in SETTINGS.networks}
+    added = {
+        Route(ip_network("10.244.0.0/16"), "wg0", protocol=4),
+        Route(ip_network("10.245.0.0/24"), "eth0", protocol=PROTOCOL),
+        Route(ip_network("10.245.0.0/24"), "wg0", protocol=PROTOCOL, metric=7),
+        Route(ip_network("10.99.0.0/16"), "wg0", protocol=PROTOCOL),
     }
-    links, addresses, device = dict(found.links), set(found.addresses), None
-    if draw(st.integers(0, 9)) > 1:
-        device = draw(st.none() | devices())
-        up = draw(st.booleans())
-        links["wg0"] = Link(3, "wg0", "tun", ALIAS, draw(st.sampled_from([1420, 1300])), up)
-        texts = draw(st.sets(st.sampled_from(["100.64.0.1/32", "100.64.0.1/16", "100.64.3.3/32"])))
-        addresses |= {Address("wg0", interface(text)) for text in texts}
-        routes |= {r for r in _our_routes(draw) if up or r.link != "wg0"}
-    return Observed(
-        links=links,
-        addresses=frozenset(addresses),
-        routes=frozenset(routes),
-        rules=tuple(OwnedRule(r, None) for r in draw(st.lists(st.sampled_from(_RULES)))),
-        resolvers=frozenset(),
-        forwarding=draw(st.booleans()),
-        device=device,
-        remembered=OUR_KEY.public(),
+    return evolve(there, routes=frozenset(kept | added))
+
+
+def _foreign_routes(there: Observed) -> Observed:
+    kept = {r for r in there.routes if r.destination != SETTINGS.pods[0]}
+    added = {Route(SETTINGS.pods[0], "eth0"), Route(ip_network("10.244.2.0/24"), "eth0")}
+    return evolve(there, routes=frozenset(kept | added))
+
+
+def _other_rules(there: Observed) -> Observed:
+    stray = (
+        None,
+        Rule(IPv4Network("10.99.0.0/16"), Kind.REFUSE),
+        Rule(SETTINGS.overlay, Kind.REFUSE),
     )
+    return evolve(there, rules=tuple(OwnedRule(rule, n) for n, rule in enumerate(stray)))
 
 
-def universes() -> st.SearchStrategy[Universe]:
-    return st.builds(Universe, inventories(), machines())
+def _untouched(there: Observed) -> Observed:
+    return there
+
+
+_DEEDS: list[Callable[[Observed], Observed]] = [
+    _untouched,
+    _link_down,
+    _link_gone,
+    _key_gone,
+    _other_addresses,
+    _other_routes,
+    _foreign_routes,
+    _other_rules,
+    lambda there: evolve(there, device=None),
+    lambda there: evolve(there, forwarding=False),
+]
+
+
+def _move(there: Observed, prefix: IPNetwork, to: PublicKey) -> Observed:
+    """Give a prefix to a peer, as `wg set` does."""
+    if there.device is None:
+        return there
+    peers = {
+        key: evolve(peer, allowed_ips=peer.allowed_ips - {prefix})
+        for key, peer in there.device.peers.items()
+    }
+    peer = peers.get(to, Peer(to, Endpoint(ip_address("10.9.9.9"), 51820)))
+    peers[to] = evolve(peer, allowed_ips=peer.allowed_ips | {prefix})
+    return evolve(there, device=evolve(there.device, peers=peers))
+
+
+_number = st.integers(0, len(_NODES) - 1)
+_moves = st.lists(st.tuples(st.sampled_from(_PREFIXES), st.sampled_from(KEYS)), max_size=2)
+
+
+@st.composite
+def universes(draw: st.DrawFn) -> Universe:
+    numbers: list[int | None] = [draw(st.none() | _number) for _ in "bcde"]
+    before = _inventory(draw(st.integers(0, 2)), numbers)
+    there = Machine(_fresh_machine())
+    settle(before, there, Memory())
+    for place in draw(st.sets(st.integers(0, 3), max_size=3)):
+        numbers[place] = draw(_changed(numbers[place]))
+    observed = draw(st.sampled_from(_DEEDS))(there.observe())
+    for prefix, key in draw(_moves):
+        observed = _move(observed, prefix, key)
+    return Universe(_inventory(draw(st.integers(0, 2)), numbers), observed)
+
+
+def _changed(number: int | None) -> st.SearchStrategy[int | None]:
+    """Another Node of that name: mostly one that differs in one thing."""
+    if number is None:
+        return _number
+    return st.none() | st.sampled_from(list(_neighbours(number)))
+
+
+def _neighbours(number: int) -> Iterator[int]:
+    for other, values in enumerate(_NODES):
+        differing = sum(a is not b for a, b in zip(values, _NODES[number], strict=True))
+        if differing == 1:
+            yield other

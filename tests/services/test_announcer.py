@@ -106,7 +106,7 @@ class AnnouncerTests(SynchronousTestCase):
         self.assertEqual(len(self.writes), 2)
 
     def test_written_again_on_a_node_made_anew(self) -> None:
-        """A Node with another uid is announced at once, whatever was just written on the old one."""
+        """A Node with another uid is announced at once, whatever the old one was just told."""
         self.announcer.follow(BARE, WANTED)
         self.answer(200)
         self.announcer.follow(RIGHT, WANTED)

@@ -13,7 +13,7 @@ from tests.services.api_parts import LIMIT, ReachingTestCase, Reply, Request, ku
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
-SYN_SENT = "02"  # in /proc/net/tcp, as include/net/tcp_states.h numbers it
+SYN_SENT, CLOSE_WAIT = "02", "08"  # in /proc/net/tcp, as include/net/tcp_states.h numbers them
 
 
 class RawServer:
@@ -21,9 +21,9 @@ class RawServer:
 
     def __init__(self, case: ReachingTestCase, *sent: bytes, close: bool = True) -> None:
         self._listening = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+        self.port = self._listening.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
         self.asked = threading.Event()
-        self.closing = threading.Event()
         self.lines: list[socket.socket] = []
         self._sent, self._close = sent, close
         threading.Thread(target=self._serve, daemon=True).start()
@@ -45,6 +45,12 @@ class RawServer:
         self._listening.close()
         for line in self.lines:
             line.close()
+
+
+def connections(port: int, state: str) -> int:
+    """How many of our connections to a port are in a state."""
+    rows = [line.split() for line in Path("/proc/self/net/tcp").read_text().splitlines()[1:]]
+    return sum(row[2].endswith(f":{port:04X}") and row[3] == state for row in rows)
 
 
 class AnswerTests(ReachingTestCase):
@@ -151,6 +157,7 @@ class AnswerTests(ReachingTestCase):
         raw = RawServer(self, answer, answer)
         api = self.reach(None, server=raw.url)
         api.get("/")
+        self.until(lambda: connections(raw.port, CLOSE_WAIT) == 1)
         self.assertEqual(api.get("/").status, 200)
 
     def test_addresses(self) -> None:
@@ -281,13 +288,8 @@ class AbortTests(ReachingTestCase):
                 self.addCleanup(filler.close)
                 filler.setblocking(False)
                 filler.connect_ex(("127.0.0.1", port))
-            pending = self.connecting(port)
+            pending = connections(port, SYN_SENT)
             api = self.reach(None, server=f"http://127.0.0.1:{port}")
             failed = self.in_thread(lambda: api.get("/"))
-            self.until(lambda: self.connecting(port) > pending)
+            self.until(lambda: connections(port, SYN_SENT) > pending)
             self.aborted(api, failed)
-
-    def connecting(self, port: int) -> int:
-        """How many connections to the port wait for an answer."""
-        rows = [line.split() for line in Path("/proc/self/net/tcp").read_text().splitlines()[1:]]
-        return sum(row[2].endswith(f":{port:04X}") and row[3] == SYN_SENT for row in rows)

@@ -75,7 +75,7 @@ class PeerManagerTests(SynchronousTestCase):
         self.assertEqual([call[0] for call in self.calls], [None])
 
     def test_newest_inventory_wins(self) -> None:
-        """Inventories that come during a pass are one more pass, with their changed names united."""
+        """What comes during a pass is one more pass, with the names that changed united."""
         self.manager.startService()
         self.manager.take(inventory("a"))
         self.manager.take(evolve(inventory("a", "b"), changed=frozenset({"b"})))
@@ -107,7 +107,7 @@ class PeerManagerTests(SynchronousTestCase):
             self.assertEqual(len(self.calls), 2)
 
     def test_failed_passes_back_off(self) -> None:
-        """A pass that failed in part or altogether runs again, later each time, until one succeeds."""
+        """A pass that failed, in part or as a whole, runs again, later each time, until it works."""
         self.manager.startService()
         self.finish(result(FAILED))
         self.clock.advance(19.9)

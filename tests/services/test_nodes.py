@@ -3,11 +3,8 @@
 import json
 from ipaddress import IPv4Address
 
-from twisted.trial.unittest import SynchronousTestCase
-
 from overlayd.kube.nodes import Heard, NodeSession, Report
 from overlayd.kube.own_node import write_annotations
-from overlayd.kube.watching import Following
 from overlayd.model.node import Inventory
 from overlayd.plan.documents import node_from
 from overlayd.plan.resume import Attempt, Ending, How, Step
@@ -187,14 +184,15 @@ class WatchTests(SessionCase):
 
     def test_inventories_are_frozen(self) -> None:
         """An inventory that was given away never changes."""
-        server = self.serve(page([node("a")], 10), Streamed([event("DELETED", node("a", 11))]))
+        both = page([node("a"), node("b")], 10)
+        gone = event("DELETED", node("a", 11)), event("DELETED", node("b", 12))
+        server = self.serve(both, Streamed(gone))  # a piece each, and so an inventory each
         self.attempt(server, LIST)
         listed = self.inventories[0]
         self.attempt(server, Attempt(Step.WATCH, "10"), listed)
-        self.assertEqual(set(listed.nodes), {"a"})
-        self.assertEqual(set(self.inventories[1].nodes), set())
+        self.assertEqual([set(i.nodes) for i in self.inventories], [{"a", "b"}, {"b"}, set()])
         with self.assertRaises(TypeError):
-            listed.nodes["b"] = listed.nodes["a"]  # type: ignore[index]
+            listed.nodes["c"] = listed.nodes["a"]  # type: ignore[index]
 
     def test_heartbeat(self) -> None:
         """A heartbeat moves the version and makes no inventory."""
@@ -208,6 +206,8 @@ class WatchTests(SessionCase):
         for end, how in (("clean", How.ENDED), ("broken", How.BROKE_OFF)):
             ending = self.watch(Streamed([b"\n\n"], end))
             self.assertEqual((ending.how, ending.version, ending.moved), (how, "10", False))
+            self.assertEqual(self.reports, [Heard("10", False)])
+            self.reports.clear()
 
     def test_bookmark_of_the_same_version(self) -> None:
         """A bookmark counts also where nothing happened since."""
@@ -279,47 +279,3 @@ class AnnotationTests(ScriptedCase):
         self.assertEqual(
             json.loads(asked.body), {"metadata": {"annotations": {"one": "1", "two": None}}}
         )
-
-
-EVENTS = b"".join(
-    [
-        event("ADDED", node("größe", 11)),
-        b"\n",
-        event("MODIFIED", node("a", 12, "192.0.2.7")),
-        bookmark(15),
-    ]
-)
-
-
-class CutTests(SynchronousTestCase):
-    def followed(self, *pieces: bytes) -> Following:
-        following = Following(inventory("a", "b").nodes, "10")
-        for piece in pieces:
-            following.take(piece)
-        return following
-
-    def test_cut_anywhere(self) -> None:
-        """A watch that is cut at any byte loses no name, and keeps what came whole."""
-        for cut in range(len(EVENTS) + 1):
-            following = self.followed(EVENTS[:cut])
-            self.assertIsNone(following.ending)
-            self.assertLessEqual({"a", "b"}, set(following.nodes))
-            self.assertEqual("größe" in following.nodes, following.version != "10")
-
-    def test_pieces(self) -> None:
-        """Where the pieces of a stream are cut changes nothing, not even inside a character."""
-        whole = self.followed(EVENTS)
-        for cut in range(len(EVENTS) + 1):
-            pieces = self.followed(EVENTS[:cut], EVENTS[cut:])
-            self.assertEqual((pieces.nodes, pieces.version), (whole.nodes, "15"))
-
-    def test_one_piece(self) -> None:
-        """What comes in one piece is one change, and what is undone within it is none."""
-        following = Following(inventory("a", "b").nodes, "10")
-        changed = following.take(
-            event("ADDED", node("c", 11))
-            + event("DELETED", node("b", 12))
-            + event("DELETED", node("a", 13))
-            + event("ADDED", node("a", 14))
-        )
-        self.assertEqual(changed, {"b", "c"})

@@ -52,7 +52,7 @@ async def serve(reactor: IReactorCore, options: ServerOptions) -> str:
 async def _begin(reactor: IReactorCore, options: ServerOptions, failures: list[str]) -> None:
     try:
         line = await serve(reactor, options)
-    except (CannotListenError, OSError, ValueError, ImportError, UsageError) as error:
+    except (CannotListenError, OSError, ValueError, ImportError) as error:
         failures.append(str(error))
         reactor.callWhenRunning(reactor.stop)
         return

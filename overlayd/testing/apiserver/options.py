@@ -1,6 +1,6 @@
 """The command line of the development API server."""
 
-from typing import Any
+import math
 
 from twisted.python.usage import Options, UsageError
 
@@ -8,14 +8,6 @@ from overlayd.testing.apiserver.allocator import PodNetwork
 from overlayd.testing.apiserver.listening import Place, Tls
 from overlayd.testing.apiserver.realistic import realistic_nodes
 from overlayd.testing.apiserver.server import Behaviour
-
-
-def seconds(text: str) -> float:
-    """A positive number of seconds."""
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise ValueError("must be positive")
-    return value
 
 
 class ServerOptions(Options):
@@ -29,7 +21,7 @@ class ServerOptions(Options):
     optParameters = (
         ("allocate-pod-cidrs", None, None, "Give Nodes without podCIDRs parts of this network."),
         ("node-mask", None, 24, "Prefix length of each part.", int),
-        ("bookmark-interval", None, 60.0, "Seconds between bookmarks.", seconds),
+        ("bookmark-interval", None, 60.0, "Seconds between bookmarks.", float),
         ("history", None, 10_000, "How many writes watches can go back.", int),
         ("nodes", None, 0, "Begin with so many realistic Nodes.", int),
         ("node-size", None, 10_000, "Their size in bytes of JSON, about.", int),
@@ -43,6 +35,7 @@ class ServerOptions(Options):
         super().__init__()
         self.places: list[Place] = []
         self.tokens: set[str] = set()
+        self.pods: PodNetwork | None = None
 
     def opt_listen(self, place: str) -> None:
         """HOST:PORT, [V6]:PORT or unix:PATH; may be given again. Default 127.0.0.1:8080."""
@@ -62,8 +55,15 @@ class ServerOptions(Options):
             raise UsageError("--tls-cert and --tls-key: one needs the other")
         if self["tls-client-ca"] is not None and self["tls-cert"] is None:
             raise UsageError("--tls-client-ca: needs --tls-cert")
+        if not 0 < self["bookmark-interval"] < math.inf:
+            raise UsageError(f"--bookmark-interval {self['bookmark-interval']}: must be positive")
         if self["history"] < 1:
             raise UsageError(f"--history {self['history']}: must be at least 1")
+        if self["allocate-pod-cidrs"] is not None:
+            try:
+                self.pods = PodNetwork.parse(self["allocate-pod-cidrs"], self["node-mask"])
+            except ValueError as error:
+                raise UsageError(f"--allocate-pod-cidrs: {error}") from None
 
     def tls(self) -> Tls | None:
         if self["tls-cert"] is None:
@@ -71,21 +71,12 @@ class ServerOptions(Options):
         return Tls(self["tls-cert"], self["tls-key"], self["tls-client-ca"])
 
     def behaviour(self) -> Behaviour:
-        """:raises UsageError: a pod network that is none."""
         return Behaviour(
             bookmark_interval=self["bookmark-interval"],
             history=self["history"],
             tokens=frozenset(self.tokens),
             testing=bool(self["testing"]),
-            pods=self._pods(self["allocate-pod-cidrs"]),
+            pods=self.pods,
             journal=self["state"],
             nodes=tuple(realistic_nodes(self["nodes"], self["node-size"])),
         )
-
-    def _pods(self, network: Any) -> PodNetwork | None:
-        if network is None:
-            return None
-        try:
-            return PodNetwork.parse(network, self["node-mask"])
-        except ValueError as error:
-            raise UsageError(f"--allocate-pod-cidrs: {error}") from None

@@ -63,7 +63,8 @@ def body(request: Request) -> bytes:
 
 def abort(request: Request) -> None:
     """Reset the connection of a request (TCP RST), dropping what was not sent yet."""
-    cast(ITCPTransport, request.channel.transport).abortConnection()
+    if request.channel is not None:  # the client may have gone first
+        cast(ITCPTransport, request.channel.transport).abortConnection()
 
 
 @implementer(IPushProducer)

@@ -1,0 +1,301 @@
+"""Who holds what, and what is left out with which reason."""
+
+from attrs import evolve
+from twisted.trial.unittest import SynchronousTestCase
+
+from overlayd.model.keys import PublicKey
+from overlayd.model.machine import Peer
+from overlayd.model.node import Claim, Node
+from overlayd.model.settings import Settings
+from overlayd.plan.desired import Desired, desired
+from overlayd.plan.ground import ground
+from tests.pure.cluster import (
+    NODE_B,
+    NODE_C,
+    OLD,
+    OUR_NODE,
+    PEER_B,
+    PEER_C,
+    SETTINGS,
+    B,
+    C,
+    D,
+    net,
+    nets,
+    node,
+    peer,
+    working,
+)
+from tests.pure.machine_in_memory import OUR_KEY
+
+KEY, OVERLAY, POD = Claim.KEY, Claim.OVERLAY_ADDRESS, Claim.POD_CIDR
+
+
+def judged(*nodes: Node, peers: tuple[Peer, ...] = (), settings: Settings = SETTINGS) -> Desired:
+    there = ground(settings, working(*peers))
+    assert there is not None
+    found = {n.name: n for n in (OUR_NODE, *nodes)}
+    return desired(settings, found, there, OUR_KEY.public())
+
+
+def having(wanted: Desired) -> dict[str, frozenset[object]]:
+    return {p.node: frozenset(p.prefixes) for p in wanted.peers.values()}
+
+
+def left_out(wanted: Desired) -> list[tuple[str, str, str]]:
+    return [(q.node, q.text, q.reason) for q in wanted.quarantines]
+
+
+class PlainClaims(SynchronousTestCase):
+    """Nobody contests anything."""
+
+    def test_a_peer_gets_what_its_node_claims(self) -> None:
+        """A peer has its Node's overlay addresses and podCIDRs, and our own Node is no peer."""
+        wanted = judged(NODE_B, NODE_C)
+        self.assertEqual(
+            having(wanted),
+            {"b": nets("100.64.0.2 10.244.2.0/24"), "c": nets("100.64.0.3 10.244.3.0/24")},
+        )
+        self.assertEqual(left_out(wanted), [])
+
+    def test_a_node_without_a_key_is_no_fault(self) -> None:
+        """It has no peer, no quarantine, and takes nothing from anybody."""
+        silent = node("w", "10.0.0.2", None, "100.64.0.2", "10.244.2.0/24", day=1)
+        wanted = judged(silent, evolve(NODE_B, created="2025"))
+        self.assertEqual(having(wanted), {"b": nets("100.64.0.2 10.244.2.0/24")})
+        self.assertEqual(left_out(wanted), [])
+        self.assertEqual(wanted.owners.not_announced, ("w",))
+
+    def test_what_lies_outside_is_left_out(self) -> None:
+        """A prefix outside our networks costs itself, also one that contains a network of ours."""
+        wanted = judged(node("b", "10.0.0.2", B, "100.65.0.2 10.0.0.9", "10.0.0.0/8 10.245.0.0/24"))
+        self.assertEqual(having(wanted), {"b": frozenset()})
+        overlay = "it lies outside the overlay network 100.64.0.0/16"
+        pods = "it lies outside the pod network 10.244.0.0/16"
+        self.assertEqual(
+            left_out(wanted),
+            [
+                ("b", "10.0.0.9", overlay),
+                ("b", "100.65.0.2", overlay),
+                ("b", "10.0.0.0/8", pods),
+                ("b", "10.245.0.0/24", pods),
+            ],
+        )
+
+    def test_a_whole_pod_network_may_be_claimed(self) -> None:
+        """A podCIDR may be as large as the pod network, and no larger."""
+        own = evolve(OUR_NODE, pod_cidrs=())
+        there = ground(SETTINGS, working())
+        assert there is not None
+        both = {"a": own, "b": node("b", "10.0.0.2", B, pods="10.244.0.0/16")}
+        self.assertEqual(having(desired(SETTINGS, both, there, None)), {"b": nets("10.244.0.0/16")})
+
+    def test_ipv6_is_not_carried(self) -> None:
+        """IPv6 is said once however many Nodes have it, and is no quarantine."""
+        wanted = judged(
+            node("b", "10.0.0.2", B, "100.64.0.2 fd00::2", "fd00:b::/64 10.244.2.0/24"),
+            node("c", "10.0.0.3", C, "", "fd00:c::/64"),
+        )
+        self.assertEqual(having(wanted)["b"], nets("100.64.0.2 10.244.2.0/24"))
+        self.assertEqual(left_out(wanted), [])
+        self.assertEqual(
+            wanted.not_carried,
+            ("IPv6 overlay address fd00::2 of b", "IPv6 podCIDR fd00:b::/64 of b and 1 more"),
+        )
+
+    def test_the_ipv6_form_of_an_ipv4_address_is_that_address(self) -> None:
+        """Claims are compared as values, not as text."""
+        wanted = judged(node("b", "10.0.0.2", B, "::ffff:100.64.0.2 100.64.0.2"))
+        self.assertEqual(having(wanted), {"b": nets("100.64.0.2")})
+
+    def test_a_node_does_not_contest_itself(self) -> None:
+        """Of overlapping podCIDRs of one Node both are its own."""
+        wanted = judged(node("b", "10.0.0.2", B, "", "10.244.2.0/24 10.244.2.0/25 10.244.2.0/24"))
+        self.assertEqual(having(wanted), {"b": nets("10.244.2.0/24 10.244.2.0/25")})
+        self.assertEqual(left_out(wanted), [])
+
+    def test_faults_become_quarantines(self) -> None:
+        """Whatever a Node says unreadably is named with its reason."""
+        wanted = judged(node("b", "10.0.0.2", B, unreadable=[Claim.NODE, Claim.INTERNAL_IP]))
+        self.assertEqual(left_out(wanted), [("b", "?", "it cannot be read")] * 2)
+        self.assertIn(B, wanted.peers)
+
+
+class ContestedPrefixes(SynchronousTestCase):
+    """The holder of a prefix keeps it, and the other loses that prefix only."""
+
+    def test_the_device_decides_first(self) -> None:
+        """Who has it already keeps it, against an older Node and against who computes it."""
+        older = node("m", "10.9.0.2", D, "100.64.0.2 100.64.0.7", "10.244.2.0/24", day=1)
+        younger = evolve(NODE_B, address=None, created="2025")
+        wanted = judged(older, younger, peers=(PEER_B,))
+        self.assertEqual(having(wanted)["b"], nets("100.64.0.2 10.244.2.0/24"))
+        self.assertEqual(having(wanted)["m"], nets("100.64.0.7"))
+        self.assertEqual(
+            left_out(wanted),
+            [("m", "100.64.0.2", "b holds it"), ("m", "10.244.2.0/24", "b holds it")],
+        )
+
+    def test_the_own_address_decides_next(self) -> None:
+        """With no peer yet, an overlay address is the Node's whose own address computes to it."""
+        older = node("m", "10.0.0.9", D, "100.64.0.2", day=1)
+        younger = node("b", "10.0.0.2", B, "100.64.0.2", day=2)
+        self.assertEqual(
+            having(judged(older, younger)), {"b": nets("100.64.0.2"), "m": frozenset()}
+        )
+
+    def test_age_decides_last(self) -> None:
+        """Otherwise the older Node has it; of equally old ones the one with the smaller uid."""
+        cases = (((1, 2), "b"), ((2, 1), "c"), ((1, 1), "b"))
+        for (day_b, day_c), holder in cases:
+            b = node("b", "10.0.0.2", B, "", "10.244.7.0/24", day=day_b)
+            c = node("c", "10.0.0.3", C, "", "10.244.7.0/24", day=day_c)
+            wanted = judged(c, b)
+            self.assertEqual([n for n, has in having(wanted).items() if has], [holder])
+
+    def test_overlap_counts_not_equality(self) -> None:
+        """A wide claim overlaps narrow ones inside it, and the other way round."""
+        narrow = node("b", "10.0.0.2", B, "", "10.244.7.128/25")
+        wide = node("c", "10.0.0.3", C, "", "10.244.7.0/24")
+        for held, loser, text, other in (
+            (peer(B, "10.244.7.128/25"), "c", "10.244.7.0/24", "b holds 10.244.7.128/25"),
+            (peer(C, "10.244.7.0/24"), "b", "10.244.7.128/25", "c holds 10.244.7.0/24"),
+        ):
+            wanted = judged(narrow, wide, peers=(held,))
+            self.assertEqual(left_out(wanted), [(loser, text, f"{other}, which overlaps it")])
+
+    def test_a_wide_claim_does_not_evict_many(self) -> None:
+        """An older Node that claims the whole pod network takes nothing that peers have."""
+        greedy = node("m", "10.0.0.9", D, "", "10.244.0.0/16", day=1)
+        own = evolve(OUR_NODE, created="2025")
+        wanted = judged(greedy, own, NODE_B, NODE_C, peers=(PEER_B, PEER_C))
+        self.assertEqual(having(wanted)["m"], frozenset())
+        self.assertEqual(having(wanted)["b"], PEER_B.allowed_ips)
+        self.assertIn(net("10.244.1.0/24"), wanted.given["a"])
+
+    def test_a_prefix_given_to_a_stray_peer_goes_back(self) -> None:
+        """A peer that no Node is behind holds nothing."""
+        wanted = judged(NODE_B, peers=(peer(OLD, "10.244.2.0/24"), peer(B, "100.64.0.2")))
+        self.assertEqual(having(wanted)["b"], nets("100.64.0.2 10.244.2.0/24"))
+
+
+class OurOwnClaims(SynchronousTestCase):
+    """Our own Node is a claimant like every other, and its loss is said."""
+
+    def test_we_hold_what_we_have(self) -> None:
+        """With our address in place, an older Node cannot take our podCIDR or address."""
+        older = node("m", "10.9.0.1", D, "100.64.0.1", "10.244.1.0/24")
+        own = evolve(OUR_NODE, created="2025")
+        self.assertEqual(having(judged(own, older)), {"m": frozenset()})
+
+    def test_we_lose_what_a_peer_has(self) -> None:
+        """What a peer of a claiming Node has is not ours, and we are quarantined for it."""
+        other = node("m", "10.0.0.9", D, "", "10.244.1.0/25", day=9)
+        wanted = judged(other, peers=(peer(D, "10.244.1.0/25"),))
+        self.assertEqual(having(wanted), {"m": nets("10.244.1.0/25")})
+        self.assertEqual(
+            left_out(wanted),
+            [("a", "10.244.1.0/24", "m holds 10.244.1.0/25, which overlaps it")],
+        )
+
+    def test_what_our_annotations_say_is_no_claim(self) -> None:
+        """Our claim is the address we compute, not what somebody wrote into our annotation."""
+        own = evolve(OUR_NODE, overlay_addresses=NODE_B.overlay_addresses, created="2020")
+        self.assertEqual(having(judged(own, NODE_B))["b"], PEER_B.allowed_ips)
+
+
+class Keys(SynchronousTestCase):
+    """A key belongs to one Node, and losing it costs a Node everything."""
+
+    def test_a_copied_key_stays_with_the_node_it_works_for(self) -> None:
+        """An older Node that announces another's key gets nothing, whatever else it claims."""
+        thief = node("m", "10.9.0.2", B, "100.64.0.2 100.64.0.7", "10.244.7.0/24", day=1)
+        victim = evolve(NODE_B, created="2025")
+        wanted = judged(thief, victim, peers=(PEER_B,))
+        self.assertEqual(having(wanted), {"b": PEER_B.allowed_ips})
+        self.assertEqual(left_out(wanted), [("m", str(B), "b announces it too, and holds it")])
+
+    def test_without_a_peer_the_older_node_has_the_key(self) -> None:
+        """Nothing else tells them apart then."""
+        wanted = judged(NODE_B, evolve(NODE_C, key=B, created="2025"))
+        self.assertEqual(list(having(wanted)), ["b"])
+
+    def test_a_node_that_changes_its_key_stays_the_holder(self) -> None:
+        """What its old peer has goes to its new one, though an older Node claims it too."""
+        older = node("m", "10.9.0.2", D, "100.64.0.2", "10.244.2.0/24", day=1)
+        rotated = evolve(NODE_B, created="2025")
+        old = evolve(PEER_B, key=OLD)
+        wanted = judged(older, rotated, peers=(old, peer(D)))
+        self.assertEqual(having(wanted), {"b": PEER_B.allowed_ips, "m": frozenset()})
+        self.assertEqual(wanted.owners.behind[OLD], "b")
+
+    def test_our_own_key_is_nobody_elses(self) -> None:
+        """A Node that announces the key of our device gets nothing."""
+        wanted = judged(evolve(NODE_B, key=OUR_KEY.public()))
+        self.assertEqual(having(wanted), {})
+        self.assertEqual(
+            left_out(wanted), [("b", str(OUR_KEY.public()), "it is the key of our own device")]
+        )
+
+
+class UnreadableClaims(SynchronousTestCase):
+    """What works goes on working until the claim is readable, withdrawn, or the Node gone."""
+
+    def names(self, wanted: Desired) -> dict[PublicKey, str]:
+        return {key: p.node for key, p in wanted.peers.items()}
+
+    def test_a_working_peer_keeps_its_key(self) -> None:
+        """The peer that has the Node's computed address stays, with all it has."""
+        broken = node("b", "10.0.0.2", pods="10.244.2.0/24", unreadable=[KEY])
+        old = peer(B, "100.64.0.2 10.244.2.0/24 10.244.9.0/24")
+        wanted = judged(broken, peers=(old,))
+        self.assertEqual(self.names(wanted), {B: "b"})
+        self.assertEqual(having(wanted), {"b": old.allowed_ips})
+        self.assertEqual(left_out(wanted), [("b", "?", "it cannot be read")])
+
+    def test_it_yields_what_others_claim(self) -> None:
+        """What it has and does not claim readably goes to a Node that does."""
+        broken = node("b", "10.0.0.2", unreadable=[KEY], day=1)
+        wanted = judged(broken, NODE_C, peers=(peer(B, "100.64.0.2 10.244.3.0/25"),))
+        self.assertEqual(
+            having(wanted), {"b": nets("100.64.0.2"), "c": nets("100.64.0.3 10.244.3.0/24")}
+        )
+
+    def test_it_gets_nothing_new(self) -> None:
+        """A new podCIDR waits until the key can be read."""
+        broken = node("b", "10.0.0.2", pods="10.244.2.0/24", unreadable=[KEY])
+        wanted = judged(broken, peers=(peer(B, "100.64.0.2"),))
+        self.assertEqual(having(wanted), {"b": nets("100.64.0.2")})
+
+    def test_without_a_working_peer_it_has_none(self) -> None:
+        """It claims nothing either: a younger Node gets what it wants."""
+        broken = node("b", "10.0.0.2", pods="10.244.3.0/24", unreadable=[KEY], day=1)
+        wanted = judged(broken, evolve(NODE_C, created="2025"))
+        self.assertEqual(having(wanted), {"c": PEER_C.allowed_ips})
+
+    def test_unreadable_prefixes_stay(self) -> None:
+        """Each kind of prefix stays as the device has it while it cannot be read."""
+        for claim, expected in (
+            (OVERLAY, "100.64.0.2"),
+            (POD, "10.244.2.0/24"),
+        ):
+            broken = node("b", "10.0.0.2", B, unreadable=[claim])
+            self.assertEqual(having(judged(broken, peers=(PEER_B,))), {"b": nets(expected)})
+
+    def test_unreadable_prefixes_are_held(self) -> None:
+        """An older Node that claims them meanwhile does not get them."""
+        older = node("m", "10.0.0.9", D, "100.64.0.2", "10.244.2.0/24", day=1)
+        broken = node("b", "10.0.0.2", B, unreadable=[OVERLAY, POD], day=2)
+        wanted = judged(older, broken, peers=(PEER_B,))
+        self.assertEqual(having(wanted), {"b": PEER_B.allowed_ips, "m": frozenset()})
+
+    def test_what_was_put_there_by_hand_is_no_unreadable_claim(self) -> None:
+        """Only what could be such a claim stays: addresses, and prefixes inside the networks."""
+        broken = node("b", "10.0.0.2", B, unreadable=[OVERLAY, POD])
+        odd = peer(B, "100.64.0.0/24 10.0.0.0/8 192.168.1.0/24 100.64.0.2")
+        self.assertEqual(having(judged(broken, peers=(odd,))), {"b": nets("100.64.0.2")})
+
+    def test_withdrawn_is_not_unreadable(self) -> None:
+        """A claim that is absent without a fault goes."""
+        bare = node("b", "10.0.0.2", B, "100.64.0.2")
+        self.assertEqual(having(judged(bare, peers=(PEER_B,))), {"b": nets("100.64.0.2")})
