@@ -108,15 +108,15 @@ class Namespace:
         """End everything in here, the daemons' detached children too, and the namespaces."""
         for process in self._processes:
             end(process, signal.SIGKILL)
-        for pid in self._inhabitants():
+        for pid in self.inhabitants():
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue
         self._holder.wait()
 
-    def _inhabitants(self) -> list[int]:
-        """Every process in this network namespace, the holder among them."""
+    def inhabitants(self) -> list[int]:
+        """The processes in this network namespace, the holder among them."""
         here = os.stat(f"/proc/{self.pid}/ns/net").st_ino
         found = []
         for folder in Path("/proc").glob("[0-9]*"):

@@ -40,7 +40,8 @@ def brake(
     """
     departed = {k: at for k, at in memory.departed.items() if now.monotonic - at < WINDOW}
     populations = count_peers(device, memory, now)
-    too_many = _too_many(len(unwanted | departed.keys()), _a_minute_ago(populations, now))
+    before = populations[0][1] if populations else 0  # a minute ago, or as long as we look
+    too_many = _too_many(len(unwanted | departed.keys()), before)
     since = {}
     for key in sorted(unwanted):
         if key in memory.held:
@@ -57,14 +58,8 @@ def _too_many(count: int, population: int) -> bool:
     return count > ALWAYS_MAY_GO and count * 100 > population * PERCENT_MAY_GO
 
 
-def _a_minute_ago(populations: Populations, now: Now) -> int:
-    """The newest count that is a minute old, else the oldest there is."""
-    old = [count for at, count in populations if now.monotonic - at >= WINDOW]
-    return old[-1] if old else populations[0][1] if populations else 0
-
-
 def count_peers(device: Device, memory: Memory, now: Now) -> Populations:
-    """The counts of the last minute, the newest one before it, and this one.
+    """The newest count that is a minute old, all since then, and this one.
 
     A device without a key is one that is being made: how few peers it has says nothing.
     """

@@ -118,12 +118,14 @@ def _prefixes(
     """What a Node claims, and whether it is only left over from a peer with another key.
 
     Of a claim that cannot be read, what its peer has counts. A Node whose key cannot be read gets
-    nothing new: it keeps what its peer has, where nobody claims it.
+    nothing new: it keeps what its peer has, where nobody claims it, and the address by which that
+    peer is known to be its own in any case.
     """
     if node.name == settings.node_name:
         yield from ((claim, prefix, False) for claim, prefix in _said_by_us(settings, node))
         return
     keeps = node.name in owners.keeping
+    known_by = overlay_prefix(settings, node) if keeps else None
     said = list(_said(node))
     for claim, prefix in said:
         if not keeps or prefix in has or isinstance(prefix, IPv6Network):
@@ -133,7 +135,7 @@ def _prefixes(
         if keeps or unreadable:
             for prefix in has:
                 if (claim, prefix) not in said and _may_be(settings, claim, prefix):
-                    yield claim, prefix, not unreadable
+                    yield claim, prefix, not unreadable and prefix != known_by
 
 
 def _said_by_us(settings: Settings, node: Node) -> Iterator[tuple[Claim, IPNetwork]]:

@@ -96,6 +96,7 @@ def _connected(settings: Settings, observed: Observed, own: Pods) -> Iterator[st
             address.link == settings.wg_dev
             or (link is not None and link.loopback)
             or not isinstance(connected, IPv4Network)
+            or connected.is_link_local
             or inside(connected, own)
         ):
             continue

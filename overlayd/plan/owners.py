@@ -106,18 +106,25 @@ def _holder(settings: Settings, nodes: list[Node], device: Device, key: PublicKe
     """The Node to which the device already gives most of what this key's peer has.
 
     One that has another peer by now did not lose this one. Then what is hardest to claim falsely
-    says most: podCIDRs cannot be changed once they are given.
+    says most: podCIDRs cannot be changed once they are given. Only what a Node would keep counts,
+    or two that quarrel would win in turns.
     """
     peer = device.peers.get(key)
     allowed: frozenset[IPNetwork] = peer.allowed_ips if peer else frozenset()
 
     def rank(node: Node) -> tuple[bool, bool, bool, bool, Age]:
-        claimed = [unmapped(a) for a in node.overlay_addresses]
+        computed = overlay_prefix(settings, node)
+        addresses = [unmapped(a) for a in node.overlay_addresses]
+        claimed: set[IPNetwork | None] = {
+            host_prefix(a) for a in addresses if isinstance(a, IPv4Address)
+        }
+        if node.unreadable(Claim.OVERLAY_ADDRESS):
+            claimed.add(computed)
         return (
             node.key != key and node.key in device.peers,
             allowed.isdisjoint(node.pod_cidrs),
-            overlay_prefix(settings, node) not in allowed,
-            not any(host_prefix(a) in allowed for a in claimed if isinstance(a, IPv4Address)),
+            computed not in allowed & claimed,
+            allowed.isdisjoint(claimed),
             age(node),
         )
 

@@ -94,10 +94,10 @@ route add {peer.overlay_address} dev wg0 src {node.overlay_address}
         machine.run("wireguard-go", "wg0")
         process = machine.start(["sleep", "600"])
         self.assertIsNotNone(DeviceSocket(machine).read())
-        inhabitants = machine._inhabitants()
+        eventually(5, "both run", lambda: len(machine.inhabitants()) == 3)  # and who holds it
+        inhabitants = machine.inhabitants()
         machine.close()
         self.assertEqual(process.returncode, -signal.SIGKILL)
-        self.assertEqual(len(inhabitants), 3)
         eventually(5, "all gone", lambda: not any(map(_runs, inhabitants)))
 
     def test_an_ended_process_is_no_fault(self) -> None:

@@ -7,6 +7,9 @@ from lab.eventually import FORMING, REPAIR, eventually
 from lab.flow import Flow
 from tests.machine.mesh import MeshTestCase
 
+CONTAINER = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
+"""What makes a command process 1, as a container's runtime does."""
+
 
 class DaemonTests(MeshTestCase):
     """What becomes of node 1's daemon, while its pods talk to those of node 2."""
@@ -88,10 +91,44 @@ class DaemonTests(MeshTestCase):
             self.assertIn("/run/overlayd/control.sock", done.stderr)
             self.assertTrue(self.daemon.ready())
 
+    def test_quiet_on_an_unchanged_cluster(self) -> None:
+        """A daemon that finds all as it should be changes nothing in the kernel or at the API."""
+        with self.fault_on(self.one):
+            patches = self.cluster.counters()["patches"]
+            announced = self._listen_to_the_kernel()
+            self.daemon.stop()
+            self.daemon.start()
+            eventually(FORMING, "the daemon is ready", self.one.ready)
+            self.assertEqual(self.daemon.ctl("resync").returncode, 0)
+            self.assertEqual(announced(), "")
+            self.assertEqual(self.cluster.counters()["patches"], patches)
+
+    def _listen_to_the_kernel(self) -> Callable[[], str]:
+        """Return what tells all that node 1's kernel has announced since now."""
+        path = self.one.node.namespace.run_folder / "announced"
+        with path.open("wb") as log:
+            monitor = ("ip", "monitor", "link", "address", "route", "rule")
+            process = self.one.node.namespace.start(monitor, log)
+        self.addCleanup(end, process, signal.SIGKILL)
+
+        def hears(address: str) -> bool:
+            self.one.run("ip", "addr", "replace", address, "dev", "lo")
+            self.one.run("ip", "addr", "del", address, "dev", "lo")
+            return f"Deleted broadcast {address}" in path.read_text() or address in path.read_text()
+
+        eventually(FORMING, "the monitor listens", lambda: hears("192.0.2.1/32"))
+        begun = len(path.read_text())
+        return lambda: path.read_text()[begun:]
+
+
+class ContainerTests(MeshTestCase):
+    """Node 1's daemon in a process namespace, with all that it starts."""
+
     def test_process_1_of_a_container(self) -> None:
         """As process 1 of a container it starts again after SIGKILL, on what that left behind."""
+        self.addCleanup(self.discard_mesh)  # each container brings a new key
         with self.fault_on(self.one):
-            self.daemon.stop()
+            self.one.daemon.stop()
             self.one.run("ip", "link", "del", "wg0")
             container = Daemon(self.one.node, self.cluster.url, inside=CONTAINER)
             for _ in range(2):
@@ -99,22 +136,6 @@ class DaemonTests(MeshTestCase):
                 eventually(FORMING, "the daemon is ready", container.ready)
                 self.wait_until_whole()
                 container.kill()
-            eventually(REPAIR, "the device went too", lambda: self.daemon.device.read() is None)
-            self.daemon.start()
+            eventually(REPAIR, "the device went too", lambda: self.one.daemon.device.read() is None)
+            self.one.daemon.start()
             eventually(FORMING, "the daemon is ready", self.one.ready)
-
-    def test_quiet_on_an_unchanged_cluster(self) -> None:
-        """A daemon that finds all as it should be writes neither to the machine nor to the API."""
-        with self.fault_on(self.one):
-            patches = self.cluster.counters().get("patches", 0)
-            self.daemon.stop()
-            self.daemon.start()
-            eventually(FORMING, "the daemon is ready", self.one.ready)
-            status = self.daemon.status()
-            assert status is not None
-            self.assertEqual(status["lastPass"]["changes"], [])
-            self.assertEqual(self.cluster.counters().get("patches", 0), patches)
-
-
-CONTAINER = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
-"""What makes a command process 1, as a container's runtime does."""

@@ -21,6 +21,8 @@ from overlayd.model.machine import (
 )
 from overlayd.model.node import Claim, Endpoint, Fault, Inventory, IPNetwork, Node
 from overlayd.model.settings import Settings
+from overlayd.plan.desired import Desired, desired
+from overlayd.plan.ground import ground
 from overlayd.plan.plan import plan
 from overlayd.plan.result import Memory, Now, Plan
 from tests.pure.machine_in_memory import OUR_KEY, interface, machine, peers_by_key
@@ -177,3 +179,19 @@ def texts(decided: Plan) -> list[str]:
 def reasons(decided: Plan) -> Mapping[str, str]:
     """Quarantines by Node and claim."""
     return {f"{q.node} {q.claim.value} {q.text}": q.reason for q in decided.quarantines}
+
+
+def judged(*nodes: Node, peers: tuple[Peer, ...] = (), settings: Settings = SETTINGS) -> Desired:
+    """What these Nodes and our own are given, on a machine with these peers."""
+    there = ground(settings, working(*peers))
+    assert there is not None
+    found = {n.name: n for n in (OUR_NODE, *nodes)}
+    return desired(settings, found, there, OUR_KEY.public())
+
+
+def having(wanted: Desired) -> dict[str, frozenset[object]]:
+    return {p.node: frozenset(p.prefixes) for p in wanted.peers.values()}
+
+
+def left_out(wanted: Desired) -> list[tuple[str, str, str]]:
+    return [(q.node, q.text, q.reason) for q in wanted.quarantines]

@@ -185,7 +185,9 @@ class CutsOffTests(SynchronousTestCase):
     def test_link_local_and_loopback_are_irrelevant(self) -> None:
         """What is on the loopback link, or link-local, is never routed by us."""
         there = with_address(bare_machine(), "lo", "100.64.9.9/32")
-        self.assertIsNone(self.state(with_address(there, "eth0", "169.254.1.1/16")))
+        wide = evolve(SETTINGS, overlay=net("169.0.0.0/8"))
+        there = with_address(there, "eth0", "169.254.1.1/16")
+        self.assertIsNone(self.state(there, settings=wide))
 
     def test_our_own_device_is_not_in_our_way(self) -> None:
         """Addresses and routes of wg0 itself do not count."""

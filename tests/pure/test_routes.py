@@ -11,10 +11,14 @@ from tests.pure.cluster import (
     NODE_B,
     PEER_B,
     SETTINGS,
+    D,
     inventory,
     net,
+    node,
     our_route,
+    peer,
     planned,
+    reasons,
     texts,
     with_link,
     with_routes,
@@ -114,6 +118,17 @@ class ForeignRoutes(SynchronousTestCase):
             Route(net("192.0.2.0/24"), "eth0"),
         )
         self.assertEqual(foreign(there), {})
+
+    def test_our_own_pods_are_none_either_when_we_lost_them(self) -> None:
+        """We go on carrying our pods where another Node holds our podCIDR, and say that we lost."""
+        there = with_routes(
+            working(peer(D, "10.244.1.0/24", "10.0.0.9:51820")),
+            Route(net("10.244.1.0/24"), "cni0", protocol=2),
+        )
+        decided = planned(there, inventory(node("m", "10.0.0.9", D, pods="10.244.1.0/24")))
+        self.assertEqual((decided.changes, decided.foreign_routes), ((), ()))
+        self.assertEqual(reasons(decided), {"a podCIDR 10.244.1.0/24": "m holds it"})
+        self.assertEqual(decided.own.pod_cidrs, (net("10.244.1.0/24"),))
 
 
 class Rules(SynchronousTestCase):

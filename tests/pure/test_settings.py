@@ -27,7 +27,7 @@ class SettingsTests(SynchronousTestCase):
 
     def test_link_names(self) -> None:
         """Names that the kernel would refuse, or that it would expand, are refused."""
-        for name in ("", ".", "..", "a/b", "a b", "wg%d", "a:b", "x" * 16, "\x07"):
+        for name in ("", ".", "..", "-f", "a/b", "a b", "wg%d", "a:b", "x" * 16, "\x07"):
             self.refused(repr(name), wg_dev=name)
 
     def test_ports_and_mtu(self) -> None:

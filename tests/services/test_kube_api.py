@@ -154,9 +154,10 @@ class AnswerTests(ReachingTestCase):
     def test_closed_while_idle(self) -> None:
         """A connection that the server closed meanwhile is not used for the next request."""
         answer = HEAD + b"Content-Length: 2\r\n\r\n{}"
-        raw = RawServer(self, answer, answer)
+        raw = RawServer(self, answer, answer, close=False)
         api = self.reach(None, server=raw.url)
         api.get("/")
+        raw.lines[0].close()
         self.until(lambda: connections(raw.port, CLOSE_WAIT) == 1)
         self.assertEqual(api.get("/").status, 200)
 

@@ -10,25 +10,16 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from overlayd.model.changes import BringUp, EnableForwarding, Outcome
 from overlayd.model.errors import Stopping, TunnelError
-from overlayd.model.machine import Observed
 from overlayd.model.node import Inventory, Node
 from overlayd.passes import PassResult
 from overlayd.plan.result import Memory, Now, Plan
 from overlayd.services.manager import LONGEST_PERIOD, SHORTEST_PERIOD, PeerManager
-
-NOTHING = Observed(
-    links={},
-    addresses=frozenset(),
-    routes=frozenset(),
-    rules=(),
-    resolvers=frozenset(),
-    forwarding=True,
-)
+from tests.bare_machine import BARE
 
 
 def result(*outcomes: Outcome, cpu: float = 0.0) -> PassResult:
     plan = Plan(changes=tuple(o.change for o in outcomes), memory=Memory())
-    return PassResult(NOTHING, plan, outcomes, None, cpu)
+    return PassResult(BARE, plan, outcomes, None, cpu)
 
 
 def inventory(*names: str) -> Inventory:
@@ -107,7 +98,7 @@ class PeerManagerTests(SynchronousTestCase):
             self.assertEqual(len(self.calls), 2)
 
     def test_failed_passes_back_off(self) -> None:
-        """A pass that failed, in part or as a whole, runs again, later each time, until it works."""
+        """A pass that failed, in part or as a whole, runs again, later each time."""
         self.manager.startService()
         self.finish(result(FAILED))
         self.clock.advance(19.9)
@@ -175,7 +166,7 @@ class PeerManagerTests(SynchronousTestCase):
         """Each plan gets what the plan before it remembered."""
         self.manager.startService()
         memory = Memory(populations=((1.0, 5),))
-        self.finish(PassResult(NOTHING, Plan((), memory), (), None, 0.0))
+        self.finish(PassResult(BARE, Plan((), memory), (), None, 0.0))
         self.manager.want("test")
         self.assertIs(self.calls[-1][1], memory)
 
