@@ -12,15 +12,25 @@ LIMIT = 10.0
 
 
 def tunnel_process(link: str) -> int:
-    """The process id of the one wireguard-go that runs for a link.
+    """The process id of the one wireguard-go that runs for a link of our own network namespace.
 
     :raises LookupError: there is none, or more than one.
     """
     command = b"wireguard-go\0" + link.encode() + b"\0"
-    found = [p for p in Path("/proc").glob("[0-9]*/cmdline") if _read(p) == command]
+    found = [
+        p for p in Path("/proc").glob("[0-9]*/cmdline") if _read(p) == command and _ours(p.parent)
+    ]
     if len(found) != 1:
         raise LookupError(f"{len(found)} processes of wireguard-go {link}")
     return int(found[0].parent.name)
+
+
+def _ours(process: Path) -> bool:
+    """Whether a process is in our network namespace; the lab's nodes are in others."""
+    try:
+        return os.path.samefile(process / "ns/net", "/proc/self/ns/net")
+    except OSError:
+        return False
 
 
 def kill(pid: int, number: int = signal.SIGKILL) -> None:

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from overlayd.model.keys import PublicKey
 from overlayd.model.machine import ALIAS, PROTOCOL, Rule, RuleKind
-from overlayd.model.node import Inventory, IPNetwork
+from overlayd.model.node import Claim, Inventory, IPNetwork
 from overlayd.plan.overlay import inside
 from overlayd.plan.plan import plan
 from overlayd.plan.result import Memory, Plan
@@ -113,11 +113,10 @@ class PlanLaws(SynchronousTestCase):
         """What the device gives to a Node that still claims it stays with that Node."""
         machine, names = Machine(universe.observed), planned_names(universe)
         before = owned(machine, names)
+        quarrelling = without_their_key(planned(universe, machine))
         settle(universe.inventory, machine, Memory())
         after = owned(machine, names)
-        quarrelling = {
-            q.node for q in planned(universe, machine).quarantines if q.claim.value == "key"
-        }
+        quarrelling |= without_their_key(planned(universe, machine))
         for prefix, name in before.items():
             node = universe.inventory.nodes[name]
             claims = {*map(str, node.pod_cidrs), *(f"{a}/32" for a in node.overlay_addresses)}
@@ -153,6 +152,11 @@ class PlanLaws(SynchronousTestCase):
         self.assertLessEqual(passes, 2 if contested_keys(universe.inventory) else 1)
         if not planned(universe, whole).quarantines:
             self.assertEqual(machine.observe(), whole.observe())
+
+
+def without_their_key(decided: Plan) -> set[str]:
+    """Nodes that lost their key to another, and everything with it."""
+    return {q.node for q in decided.quarantines if q.claim is Claim.KEY}
 
 
 def planned_names(universe: Universe) -> Mapping[PublicKey, str]:
