@@ -15,6 +15,7 @@ from lab import private
 from lab.eventually import CLUSTER, FORMING, REPAIR, REPAIR_UNANNOUNCED, eventually, eventually_none
 from lab.flow import RATE, Flow
 from lab.mesh import Member, Mesh
+from lab.namespaces import Namespace
 from lab.show import Show
 from lab.topology import pings
 from overlayd.model.keys import PrivateKey, PublicKey
@@ -180,11 +181,9 @@ def _hold(mesh: Mesh, show: Show) -> None:
     show.step("The mesh stays up until Ctrl-C")
     overlayctl = Path(sys.executable).with_name("overlayctl")
     for member in mesh.members.values():
-        pid = private.outer_pid(member.node.namespace.pid)
-        show.say(f"{member.name}: sudo nsenter -t {pid} --net --mount --uts {overlayctl} status")
-    show.say(
-        "The daemons' logs are in /run/overlayd.log of each; `... --uts bash` is a shell there."
-    )
+        enter = Namespace.enter(private.outer_pid(member.node.namespace.pid))
+        show.say(f"{member.name}: sudo {' '.join(enter)} {overlayctl} status")
+    show.say("bash in place of overlayctl is a shell there; the daemon's log is /run/overlayd.log.")
     signal.pause()
 
 

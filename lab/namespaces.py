@@ -50,7 +50,12 @@ class Namespace:
 
     def entering(self, command: Sequence[str]) -> list[str]:
         """The command that runs `command` in here."""
-        return ["nsenter", "-t", str(self.pid), "--net", "--mount", "--uts", *command]
+        return [*self.enter(self.pid), *command]
+
+    @staticmethod
+    def enter(pid: int) -> tuple[str, ...]:
+        """The beginning of a command that runs in the namespaces of a process, and in its root."""
+        return ("nsenter", "-t", str(pid), "--net", "--mount", "--uts", "--root", "--wd")
 
     def run(self, *command: str, given: str = "", limit: float = 30.0) -> str:
         """Run a command to its end; what it printed.

@@ -22,13 +22,18 @@ PROC = "OVERLAYD_OUTER_PROC"
 """The number of an open file: the /proc outside, where a person sees these processes."""
 
 _PID_NUMBERS = re.compile(r"^NSpid:\s+(.*)$", re.MULTILINE)
-_ENTER = (
+_UNSHARE = (
     *("setpriv", "--pdeathsig", "KILL"),  # unshare itself does not die with us
     *("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"),
-    *("sh", "-c", 'mount -t tmpfs run /run && exec "$@"', "private"),
 )
-
-
+# In a chroot / is no mount point, and only a mount point can be cut off from the mounts outside.
+# unshare has done so with /proc; the root is mounted once more, there, and becomes the root.
+_IN_CHROOT = (
+    *("--propagation", "unchanged", "sh", "-c"),
+    'mount --rbind / /proc/sys && mount --make-rprivate /proc/sys && exec chroot /proc/sys "$@"',
+    "chroot",
+)
+_BEGIN = ("sh", "-c", 'mount -t tmpfs run /run && cd "$1" && shift && exec "$@"', "private")
 _PROGRAMS = (
     ("ip", "iproute2"),
     ("ping", "iputils-ping"),
@@ -57,7 +62,7 @@ def machine_lacks() -> str | None:
             return f"needs {command}: apt-get install {package}"
     if not os.path.exists("/dev/net/tun"):
         return "needs /dev/net/tun: modprobe tun, or give the container that device"
-    if not inside() and subprocess.run([*_ENTER, "true"], capture_output=True).returncode != 0:
+    if not inside() and subprocess.run(_entering(["true"]), capture_output=True).returncode:
         return "needs to make namespaces: run it where root may (CAP_SYS_ADMIN)"
     return None
 
@@ -70,11 +75,17 @@ def run(command: Sequence[str], environment: Mapping[str, str]) -> int:
     """
     outer = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
     private = {**environment, MARK: "1", PROC: str(outer)}
-    with subprocess.Popen([*_ENTER, *command], env=private, pass_fds=[outer]) as process:
+    with subprocess.Popen(_entering(command), env=private, pass_fds=[outer]) as process:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, lambda *_: process.kill())
         status = process.wait()
     return 128 - status if status < 0 else status
+
+
+def _entering(command: Sequence[str]) -> list[str]:
+    with open("/proc/self/mountinfo") as mounts:
+        in_chroot = not any(line.split()[4] == "/" for line in mounts)
+    return [*_UNSHARE, *(_IN_CHROOT if in_chroot else ()), *_BEGIN, os.getcwd(), *command]
 
 
 def outer_pid(pid: int) -> int:

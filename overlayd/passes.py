@@ -82,9 +82,7 @@ def run_pass(
     :raises overlayd.model.errors.NetworkError: the same for links, addresses, routes and rules.
     """
     started = time.thread_time()
-    observed = evolve(
-        network.observe(), device=tunnel.observe(), remembered=tunnel.remembered()
-    )
+    observed = evolve(network.observe(), device=tunnel.observe(), remembered=tunnel.remembered())
     decided = plan(settings, inventory, observed, memory, now)
     foreign = decided.state is not None and decided.state.name is StateName.FOREIGN_DEVICE
     if not foreign:

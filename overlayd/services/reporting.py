@@ -117,9 +117,7 @@ class Reporting:
             self._noted = state
             message = f": {state.message}" if state.message else ""
             level = LogLevel.info if state.name in _HARMLESS else LogLevel.warn
-            self._log.emit(
-                level, "state {state}{message}", state=state.name.value, message=message
-            )
+            self._log.emit(level, "state {state}{message}", state=state.name.value, message=message)
 
     def peers(self) -> Sequence[PeerStatus]:
         """The peers as the last pass read them, by the name of their Node."""

@@ -1,7 +1,7 @@
 """Keys: read strictly, shown only where they are public."""
 
 import base64
-from contextlib import suppress
+import contextlib
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -54,5 +54,5 @@ class KeyTests(SynchronousTestCase):
     @given(st.text())
     def test_any_text(self, text: str) -> None:
         """Whatever the text, it is a key or a ValueError."""
-        with suppress(ValueError):
+        with contextlib.suppress(ValueError):
             PublicKey.parse(text)
