@@ -1,0 +1,115 @@
+"""A whole pass on a real network stack with a real device."""
+
+import os
+from ipaddress import ip_address, ip_network
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from lab import private
+from overlayd.linux.network import Network
+from overlayd.model.changes import AddRule, EnableForwarding, MakeDevice
+from overlayd.model.keys import PublicKey
+from overlayd.model.node import Inventory, Node
+from overlayd.model.settings import Settings
+from overlayd.model.status import StateName
+from overlayd.passes import NOT_TRIED, PassResult, run_pass
+from overlayd.plan.result import Memory, Now
+from overlayd.tunnel.userspace import UserspaceTunnel
+from tests.machine.processes import kill, tunnel_process
+from tests.machine.stack import ip
+
+LINK = "pass0"
+SETTINGS = Settings(node_name="a", wg_dev=LINK)
+INVENTORY = Inventory(
+    nodes={
+        "a": Node(
+            "a",
+            address=ip_address("172.30.0.11"),
+            pod_cidrs=(ip_network("10.244.1.0/24"),),
+            pod_cidrs_text="10.244.1.0/24",
+        ),
+        "b": Node(
+            "b",
+            address=ip_address("172.30.0.12"),
+            key=PublicKey(b"b" * 32),
+            overlay_addresses=(ip_address("100.64.0.12"),),
+            pod_cidrs=(ip_network("10.244.2.0/24"),),
+        ),
+    },
+    changed=frozenset({"a", "b"}),
+    resource_version="1",
+)
+
+
+class PassTests(SynchronousTestCase):
+    """Each test starts and ends with a machine that has nothing of ours."""
+
+    skip = private.missing()
+
+    def setUp(self) -> None:
+        self.network, self.tunnel = Network(), UserspaceTunnel(LINK)
+        self.addCleanup(self.clear)
+
+    def clear(self) -> None:
+        try:
+            kill(tunnel_process(LINK))
+        except LookupError:
+            if LINK in self.network.observe().links:
+                ip(f"link del {LINK}")
+        ip(*["rule del protocol 87"] * len(self.network.observe().rules))
+
+    def run_pass(self, inventory: Inventory | None = INVENTORY) -> PassResult:
+        now = Now(monotonic=100.0, wall=1_000_000.0)
+        return run_pass(self.network, self.tunnel, SETTINGS, inventory, Memory(), now)
+
+    def test_one_pass_makes_everything(self) -> None:
+        """The first pass makes all there is, and the second finds nothing to do."""
+        first = self.run_pass()
+        self.assertEqual(first.failures, ())
+        self.assertTrue(first.sessions_lost)
+        second = self.run_pass()
+        self.assertEqual(second.outcomes, ())
+        device = second.observed.device
+        assert device is not None
+        self.assertEqual(set(device.peers), {PublicKey(b"b" * 32)})
+        self.assertEqual(second.public_key, device.public_key)
+
+    def test_nothing_before_the_inventory(self) -> None:
+        """Where nothing of ours exists, nothing is made before the inventory is read."""
+        result = self.run_pass(None)
+        self.assertEqual(result.outcomes, ())
+        self.assertNotIn(LINK, self.network.observe().links)
+
+    def test_repairs_without_an_inventory(self) -> None:
+        """A device that vanished comes back with its key while no inventory is known."""
+        key = self.run_pass().public_key
+        kill(tunnel_process(LINK))
+        result = self.run_pass(None)
+        self.assertEqual(result.failures, ())
+        self.assertEqual(result.public_key, key)
+
+    def test_foreign_device(self) -> None:
+        """A device that is not ours stays as it is, and its key is not taken for ours later."""
+        ip(f"tuntap add {LINK} mode tun", f"link set {LINK} alias somebody's")
+        for _ in range(2):
+            result = self.run_pass()
+            assert result.plan.state is not None
+            self.assertIs(result.plan.state.name, StateName.FOREIGN_DEVICE)
+            self.assertEqual(result.outcomes, ())
+            self.assertIsNone(result.public_key)
+
+    def test_without_wireguard_go(self) -> None:
+        """Without a device rules and sysctls are made, and what needs one is not tried."""
+        path = os.environ["PATH"]
+        self.addCleanup(os.environ.__setitem__, "PATH", path)
+        os.environ["PATH"] = "/nowhere"
+        result = self.run_pass()
+        os.environ["PATH"] = path
+        for outcome in result.outcomes:
+            if isinstance(outcome.change, AddRule | EnableForwarding):
+                self.assertIsNone(outcome.error)
+            elif isinstance(outcome.change, MakeDevice):
+                self.assertIn("apt-get install wireguard-go", outcome.error or "")
+            else:
+                self.assertEqual(outcome.error, NOT_TRIED)
+        self.assertEqual(len(self.network.observe().rules), 4)
