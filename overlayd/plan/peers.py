@@ -81,10 +81,10 @@ def _why_trim(is_wanted: bool) -> str:
 
 
 def remove_peers(
-    going: Iterable[PublicKey], wanted: Desired, memory: Memory
+    going: Iterable[PublicKey], wanted: Desired, memory: Memory, names: Mapping[PublicKey, str]
 ) -> Iterator[RemovePeer]:
     for key in sorted(going):
-        name = wanted.owners.behind.get(key, "")
+        name = names.get(key, "")
         if name and name in wanted.owners.keys:
             why = f"the key of {name} changed"
         else:

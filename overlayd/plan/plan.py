@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address
 
+from attrs import evolve
+
 from overlayd.model.changes import Change
 from overlayd.model.keys import PublicKey
 from overlayd.model.machine import Observed
@@ -46,6 +48,7 @@ def plan(
     unwanted = frozenset(there.device.peers.keys() - wanted.peers.keys())
     braked = brake(there.device, unwanted, False, memory, now)
     lacking_since = _lacking_pod_cidrs(node, memory, now)
+    names = _known_names(there, wanted, memory)
     others = {name: has for name, has in wanted.given.items() if name != node.name}
     return Plan(
         changes=(
@@ -56,18 +59,18 @@ def plan(
             *_lead_traffic(settings, observed, there, overlay, wanted),
             *peers.move_endpoints(there.device, wanted, memory, now),
             *peers.trim_peers(there.device, wanted, braked.held),
-            *peers.remove_peers(braked.going, wanted, memory),
+            *peers.remove_peers(braked.going, wanted, memory, names),
             *machine.remove_addresses(settings, there, overlay),
             *routes.remove_routes(settings, there, overlay),
             *machine.remove_rules(settings, observed),
             *machine.enable_forwarding(observed),
         ),
-        memory=_remember(there, wanted, braked, memory, lacking_since),
+        memory=evolve(_remember(there, wanted, braked, memory, lacking_since), names=names),
         state=_pod_cidrs_state(settings, lacking_since, now),
         own=Own(address_of(settings, node), overlay, node.pod_cidrs),
         names=wanted.owners.behind,
         quarantines=wanted.quarantines,
-        held=held_peers(braked.held, wanted.owners.behind, now),
+        held=held_peers(braked.held, names, now),
         not_announced=wanted.owners.not_announced,
         not_carried=wanted.not_carried,
         foreign_routes=routes.foreign_routes(settings, observed, others, node.pod_cidrs),
@@ -110,6 +113,12 @@ def _why_new(
         return "the node joined" if peer.node in changed else "missing"
 
     return why
+
+
+def _known_names(there: Ground, wanted: Desired, memory: Memory) -> dict[PublicKey, str]:
+    """The Nodes behind peers, also behind those whose Node has gone since."""
+    gone = {key: memory.names[key] for key in there.device.peers if key in memory.names}
+    return gone | dict(wanted.owners.behind)
 
 
 def _remember(

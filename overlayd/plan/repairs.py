@@ -3,13 +3,11 @@
 Unknown is not empty: no peer and no address is added or removed.
 """
 
-from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Interface
 
 from attrs import evolve
 
 from overlayd.model.changes import Change
-from overlayd.model.keys import PublicKey
 from overlayd.model.machine import Observed
 from overlayd.model.node import Inventory
 from overlayd.model.settings import Settings
@@ -44,12 +42,12 @@ def plan_repairs(
     device = there.device
     memory = evolve(memory, populations=count_peers(device, memory, now))
     held = {key: since for key, since in memory.held.items() if key in device.peers}
-    names: Mapping[PublicKey, str] = {}
+    names = memory.names
     if inventory is not None:
         wanted = desired(settings, inventory.nodes, there, device.public_key or observed.remembered)
         unwanted = frozenset(device.peers.keys() - wanted.peers.keys())
         held = brake(device, unwanted, True, memory, now).held
-        names = wanted.owners.behind
+        names = dict(names) | dict(wanted.owners.behind)
     return Plan(
         changes=_repairs(settings, observed, there),
         memory=evolve(memory, held=held),

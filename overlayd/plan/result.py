@@ -27,6 +27,7 @@ class Memory:
     populations: tuple[tuple[float, int], ...] = ()  # how many peers the device had, when
     endpoints: Mapping[PublicKey, Endpoint] = field(factory=dict)  # as configured
     counters: Mapping[PublicKey, tuple[int, int]] = field(factory=dict)  # bytes sent, received
+    names: Mapping[PublicKey, str] = field(factory=dict)  # last known behind the device's peers
     no_pod_cidrs_since: float | None = None
 
 

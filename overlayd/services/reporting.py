@@ -53,6 +53,7 @@ class Reporting:
         self._announcer = announcer
         self._began = clock.seconds()
         self._noted: State | None = None
+        self._noted_held: frozenset[str] = frozenset()
 
     def status(self) -> Status:
         now, manager, result = self._clock.seconds(), self._manager, self._manager.result
@@ -111,7 +112,16 @@ class Reporting:
         return State(StateName.CONVERGED)
 
     def note_state(self) -> None:
-        """Log the state where it is another than when this was called last."""
+        """Log the state, and what is held, where they are others than when this was called last."""
+        result = self._manager.result
+        held = frozenset(h.node or str(h.key) for h in result.plan.held) if result else frozenset()
+        if held - self._noted_held:
+            self._log.warn(
+                "so many peers would go at once that their removal waits up to five minutes: "
+                "{names}",
+                names=", ".join(sorted(held)),
+            )
+        self._noted_held = held
         state = self.state()
         if state != self._noted:
             self._noted = state
