@@ -164,3 +164,12 @@ class BrakeTests(SynchronousTestCase):
         self.assertEqual(decided.held[0].node[0], "s")
         self.assertEqual(sum(isinstance(c, GrantPeer) for c in decided.changes), 5)
         self.assertNotIn(B, decided.memory.held)
+
+    def test_a_peer_that_goes_has_its_nodes_name(self) -> None:
+        """The Node is named that was behind the peer while it was there."""
+        peers, nodes = staying(2)
+        before = planned(working(*peers), inventory(*nodes))
+        after = planned(working(*peers), inventory(nodes[0]), before.memory, at(100.0))
+        self.assertEqual(
+            [c.node for c in after.changes if isinstance(c, RemovePeer)], [nodes[1].name]
+        )
