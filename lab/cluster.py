@@ -3,6 +3,7 @@
 import json
 import signal
 import subprocess
+from collections import Counter
 from http.client import HTTPConnection, HTTPException
 from typing import Any
 
@@ -103,10 +104,9 @@ class Cluster:
         """What the server says of itself: version, nodes, open_watches."""
         return self.request("GET", "/testing/state")
 
-    def counters(self) -> dict[str, int]:
+    def counters(self) -> Counter[str]:
         """How many requests of each kind there were: full_lists, single_lists, watches, patches."""
-        total: dict[str, int] = self.request("GET", "/testing/counters")["total"]
-        return total
+        return Counter(self.request("GET", "/testing/counters")["total"])
 
     def request(
         self, method: str, path: str, body: Document | None = None, kind: str = _JSON

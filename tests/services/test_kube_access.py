@@ -24,7 +24,7 @@ class TrustTests(ReachingTestCase):
         self.assertEqual(api.get("/version").status, 200)
         self.assertEqual(self.server.requests[0].client, "node-a")
         held = [os.readlink(file) for file in Path("/proc/self/fd").iterdir() if file.is_symlink()]
-        self.assertEqual([name for name in held if "overlayd" in name], [])
+        self.assertEqual([name for name in held if "memfd:" in name], [])
 
     def test_relative_files(self) -> None:
         """Paths in a kubeconfig are relative to its folder, not to where the daemon runs."""
