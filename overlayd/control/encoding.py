@@ -113,7 +113,13 @@ def _inventory(inventory: InventoryStatus) -> Document:
 
 
 def _api(api: ApiStatus) -> Document:
-    return {"connected": api.connected, "error": _optional(api.error, _cut)}
+    return {
+        "connected": api.connected,
+        "error": _optional(api.error, _cut),
+        "heard": api.heard,
+        "lists": api.lists,
+        "watches": api.watches,
+    }
 
 
 def pass_document(report: PassReport) -> Document:
