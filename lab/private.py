@@ -37,7 +37,6 @@ _BEGIN = ("sh", "-c", 'mount -t tmpfs run /run && cd "$1" && shift && exec "$@"'
 _PROGRAMS = (
     ("ip", "iproute2"),
     ("ping", "iputils-ping"),
-    ("sysctl", "procps"),
     ("wireguard-go", "wireguard-go"),
 )
 

@@ -109,6 +109,10 @@ link set cni0 up
         )
         self.pod = Pod(self.namespace, self.pod_cidr, 1)
 
+    def forward(self, on: bool = True) -> None:
+        """Let the kernel pass packets on, as overlayd does, or not."""
+        self.namespace.run("tee", "/proc/sys/net/ipv4/ip_forward", given=str(int(on)))
+
     def reaches(self, address: IPv4Address) -> bool:
         """Whether one ping from the node itself is answered within a second."""
         return pings(self.namespace, address)

@@ -40,7 +40,7 @@ class LabTests(SynchronousTestCase):
             device.listen(51820)
             networks = (peer.pod_cidr, IPv4Network(peer.overlay_address))
             device.add_peer(keys[peer.name].public(), f"{peer.address}:51820", *networks)
-            node.namespace.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
+            node.forward()
             node.namespace.run(
                 *("ip", "-batch", "-"),
                 given=f"""
@@ -53,7 +53,7 @@ route add {peer.overlay_address} dev wg0 src {node.overlay_address}
 
     def test_plaintext_is_seen(self) -> None:
         """A pod's packet that leaves its node unencrypted is counted, once, and named."""
-        self.one.namespace.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
+        self.one.forward()
         self.assertFalse(pings(self.one.pod.namespace, self.other.pod.address))
         counts = self.capture.counts()
         self.assertEqual((counts.plaintext, counts.encrypted, counts.missed), (1, 0, 0))

@@ -88,6 +88,9 @@ def _settled(member: Member) -> str:
     return eventually(FORMING, "the machine's links are up", same_again)
 
 
+_SYSCTLS = ("ip_forward", "conf/all", "conf/default")
+
+
 def _machine(member: Member) -> str:
     """Everything of the machine's network that a daemon could change, as text."""
     shown = "\n".join(
@@ -96,7 +99,7 @@ def _machine(member: Member) -> str:
             ("ip", "-d", "addr"),
             ("ip", "-d", "route", "show", "table", "all"),
             ("ip", "-d", "rule"),
-            ("sysctl", "net.ipv4.ip_forward", "net.ipv4.conf.all", "net.ipv4.conf.default"),
+            ("grep", "-rs", ".", *(f"/proc/sys/net/ipv4/{part}" for part in _SYSCTLS)),
         )
     )
     return _BRIDGE_TIMERS.sub("", shown)

@@ -60,7 +60,7 @@ class RouteTests(MeshTestCase):
         The kernel says nothing of it: the periodic pass finds it.
         """
         with self.fault_on(self.one):
-            self.one.run("sysctl", "-qw", "net.ipv4.ip_forward=0")
+            self.one.node.forward(False)
             self.wait_until_pinged(self.two, self.one, REPAIR_UNANNOUNCED)
 
 
