@@ -96,6 +96,7 @@ class Namespace:
             stderr=log,
             cwd="/",
             start_new_session=True,
+            preexec_fn=_take_interrupts,
         )
         self._processes.append(process)
         return process
@@ -131,6 +132,11 @@ class Namespace:
             except OSError:
                 continue
         return found
+
+
+def _take_interrupts() -> None:
+    """Let a command be interrupted even if we were started in the background of a script."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def end(process: subprocess.Popen[bytes], number: int) -> None:
