@@ -204,7 +204,11 @@ class PeerManager(Service):
         changes = (ChangeReport(str(o.change), o.change.why, o.error) for o in result.outcomes)
         self._finish(evolve(report, changes=tuple(changes)), now, bool(result.failures))
         for listener in self._listeners:
-            listener(result)
+            try:
+                listener(result)
+            except Exception:
+                # One that breaks must cost neither the others nor who waits for this pass.
+                self._log.failure("what follows a pass failed in a way nobody thought of")
 
     def _finish(self, report: PassReport, now: Now, failed: bool = True) -> None:
         self.attempts = self.attempts + 1 if failed else 0

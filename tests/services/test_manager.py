@@ -183,6 +183,22 @@ class PeerManagerTests(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertEqual(len(self.calls), 1)
 
+    def test_a_listener_that_breaks(self) -> None:
+        """One listener's error is logged; the others hear of the pass, and so does who waits."""
+        heard: list[PassResult] = []
+
+        def broken(_: PassResult) -> None:
+            raise ZeroDivisionError
+
+        self.manager.on_pass(broken)
+        self.manager.on_pass(heard.append)
+        self.start()
+        answered = self.manager.resync()
+        self.finish()
+        self.successResultOf(answered)
+        self.assertEqual(len(heard), 2)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
+
     def test_stop_when_idle(self) -> None:
         """Stopping between two passes leaves no timer."""
         self.start()
