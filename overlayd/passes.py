@@ -37,6 +37,7 @@ NOT_TRIED = "not tried: there is no device"
 class PassResult:
     """What one pass saw, decided and did. `cpu` is the processor time it took, in seconds."""
 
+    inventory: Inventory | None  # the one it was planned for
     observed: Observed
     plan: Plan
     outcomes: tuple[Outcome, ...]
@@ -85,10 +86,12 @@ def run_pass(
     observed = evolve(network.observe(), device=tunnel.observe(), remembered=tunnel.remembered())
     decided = plan(settings, inventory, observed, memory, now)
     foreign = decided.state is not None and decided.state.name is StateName.FOREIGN_DEVICE
-    if not foreign:
+    if not foreign and settings.wg_dev in observed.links:
+        # A tunnel that answers without a link here may be that of another network namespace.
         tunnel.remember()
     outcomes = tuple(_apply(network, tunnel, decided.changes))
     return PassResult(
+        inventory=inventory,
         observed=observed,
         plan=decided,
         outcomes=outcomes,

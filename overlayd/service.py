@@ -80,9 +80,9 @@ def build(reactor: Any, configuration: Configuration) -> MultiService:
     answers = Answers(reporting.status, reporting.peers, manager.resync)
     control = ControlService(reactor, configuration.control, answers)
 
-    manager.on_pass(lambda result: handshakes.after_pass(result, manager.inventory is not None))
-    manager.on_pass(lambda result: announcer.after_pass(result, manager.inventory))
-    manager.on_pass(lambda _: reporting.note_state())
+    manager.on_pass(lambda result: handshakes.after_pass(result))
+    manager.on_pass(lambda result: announcer.after_pass(result))
+    manager.on_report(reporting.note_state)
 
     # They start in this order and stop in the other one: threads outlive those who call them.
     daemon = Overlayd()

@@ -169,7 +169,7 @@ def _refuse_foreign(route: Route) -> None:
             for r in read_routes(kernel, read_links(kernel))
             if r.destination == route.destination and r.metric == route.metric
         ]
-    if not same or any(r.protocol != PROTOCOL for r in same):
+    if not same or any(r.protocol != PROTOCOL and r.link != route.link for r in same):
         raise NetworkError(
             f"a route to {route.destination} that is not ours is in the way: remove it with "
             f"`ip route del {route.destination} metric {route.metric}`"

@@ -26,7 +26,7 @@ def cuts_off(
     `node` is our own, None while it is not known. Then our own podCIDRs are not known either, and
     what lies in the pod networks may be our own pods': it is passed over.
     """
-    own = settings.pods if node is None else _carried(node)
+    own = (_carried(node) if node is not None else ()) or settings.pods
     findings = chain(
         () if node is None else _of_node(settings, node, own),
         _addresses(settings, "the API server's address", servers, ()),

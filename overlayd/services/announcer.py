@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 
 from overlayd.kube.api import Answer
 from overlayd.model.errors import Unreachable
-from overlayd.model.node import Inventory, Node
+from overlayd.model.node import Node
 from overlayd.model.settings import Settings
 from overlayd.model.text import shown
 from overlayd.passes import PassResult
@@ -78,8 +78,9 @@ class Announcer(Service):
         """Whether it is only a matter of the next answer or event."""
         return self._node is None or (self._attempts == 0 and bool(self._wanted))
 
-    def after_pass(self, result: PassResult, inventory: Inventory | None) -> None:
-        """Announce what the pass found us to be, on our Node as the inventory shows it."""
+    def after_pass(self, result: PassResult) -> None:
+        """Announce what the pass found us to be, on our Node as its inventory shows it."""
+        inventory = result.inventory
         node = inventory.nodes.get(self._settings.node_name) if inventory is not None else None
         if node is None:
             if inventory is not None:
@@ -88,7 +89,14 @@ class Announcer(Service):
             return
         own = result.plan.own
         if result.public_key is None or own.overlay_address is None:
-            self._explain("the device is not made yet")
+            self._cancel()
+            self._wanted = {}
+            state = result.plan.state
+            self._explain(
+                f"nothing is announced in the state {state.name.value}"
+                if state is not None
+                else "the device is not made yet"
+            )
             return
         self._warn(unreachable_for_wg_overlay(self._settings, own, node) or "")
         self.follow(node, announcement(self._settings, own, node, result.public_key))

@@ -16,7 +16,7 @@ class Drift:
 
     def __init__(self) -> None:
         self._repairs: Repairs = {}
-        self._fights: tuple[str, ...] = ()
+        self.fights: frozenset[str] = frozenset()
         self.total = 0
         self.last: tuple[Repair, ...] = ()
 
@@ -33,9 +33,9 @@ class Drift:
         self._repairs = remember_repairs(self._repairs, frozenset(map(str, made)), now)
         fights = fought_over(self._repairs, now)
         for thing in fights:
-            if thing not in self._fights:
+            if thing not in self.fights:
                 self._log.warn(
                     "someone keeps undoing this, so it is done again more slowly: {thing}",
                     thing=thing,
                 )
-        self._fights = fights
+        self.fights = frozenset(fights)

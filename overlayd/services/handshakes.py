@@ -38,12 +38,13 @@ class Handshakes(Service):
         self._under_way = False
         self._next: IDelayedCall | None = None
 
-    def after_pass(self, result: PassResult, complete: bool) -> None:
+    def after_pass(self, result: PassResult) -> None:
         """Start with every peer if the pass cost us our sessions.
 
-        A pass that was not `complete` knew no inventory: those peers that a later one adds to the
-        new device hold old sessions too.
+        A pass may have known no inventory: those peers that a later one adds to the new device
+        hold old sessions too.
         """
+        complete = result.inventory is not None
         if not (result.sessions_lost or (self._owed and complete)):
             return
         self._owed = not complete
@@ -78,11 +79,19 @@ class Handshakes(Service):
             outcomes = await self._apply(batch)
         finally:
             self._under_way = False
-        for outcome in outcomes:
-            if outcome.error is not None:
-                self._log.warn(
-                    "could not {change}: {error}", change=outcome.change, error=outcome.error
-                )
+        failed = [outcome for outcome in outcomes if outcome.error is not None]
+        if failed:
+            first = failed[0]
+            self._log.warn(
+                "could not {change} ({count} of {all}): {error}",
+                change=first.change,
+                count=len(failed),
+                all=len(batch),
+                error=first.error,
+            )
+        if len(failed) == len(batch) and self._queue:
+            # Nobody would answer the rest either, and each waits on the thread that passes need.
+            self._queue, self._owed = [], True
         if self._queue:
             pause = max(PAUSE, self._clock.seconds() - began)
             self._next = self._clock.callLater(pause, self._send)

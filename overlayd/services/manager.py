@@ -54,10 +54,13 @@ class PeerManager(Service):
         self._memory = Memory()
         self._wanted: list[str] = []
         self._waiters: list[Deferred[PassReport]] = []
+        self._announced = ""  # what the kernel announced while a pass ran
+        self._complaints: frozenset[tuple[str, str]] = frozenset()  # of the last pass
         self._next: IDelayedCall | None = None
         self._busy: Deferred[None] | None = None
         self._passed: Inventory | None = None  # what the last successful pass brought about
         self._listeners: list[Callable[[PassResult], None]] = []
+        self._readers: list[Callable[[], None]] = []
         self.result: PassResult | None = None
         self.report: PassReport | None = None
         self.attempts = 0  # passes that failed in a row
@@ -71,6 +74,10 @@ class PeerManager(Service):
     def on_pass(self, listener: Callable[[PassResult], None]) -> None:
         """Call `listener` after each pass that could read the machine."""
         self._listeners.append(listener)
+
+    def on_report(self, reader: Callable[[], None]) -> None:
+        """Call `reader` after each pass, also after one that could not read the machine."""
+        self._readers.append(reader)
 
     def take(self, inventory: Inventory) -> None:
         """Take a new inventory; names that changed in those it replaces unseen are united."""
@@ -87,13 +94,14 @@ class PeerManager(Service):
             self._begin()
 
     def kernel_announced(self, reason: str) -> None:
-        """Someone changed what is ours: repair it now, or later where someone keeps undoing it."""
-        now = self._clock.seconds()
-        wait = self.drift.pause(now)
-        if wait == 0:
+        """Someone changed what is ours: repair it now, or later where someone keeps undoing it.
+
+        A pass that fails may announce itself, so after a failure the retry comes when it comes.
+        """
+        if self._busy is not None:
+            self._announced = reason
+        elif self.drift.pause(self._clock.seconds()) == 0 and not self.attempts:
             self.want(reason)
-        elif self._busy is None and (self._next is None or self._next.getTime() > now + wait):
-            self._schedule(wait, reason)
 
     def resync(self) -> "Deferred[PassReport]":
         """Run a full pass; fire with its report. It begins after this call."""
@@ -132,24 +140,29 @@ class PeerManager(Service):
             reasons, self._wanted = tuple(dict.fromkeys(self._wanted)), []
             waiters, self._waiters = self._waiters, []
             await self._one_pass(reasons)
+            for reader in self._readers:
+                self._tell(reader)
             for waiter in waiters:
                 assert self.report is not None  # _one_pass made it
                 waiter.callback(self.report)
 
     def _rest(self, _: object) -> None:
         busy, self._busy = self._busy, None
+        announced, self._announced = self._announced, ""
         if self.running:
             if self.attempts:
                 self._schedule(self._retry(self.attempts - 1), "the last pass failed")
             else:
-                self._schedule(self._period(), "it was time")
+                pause = self.drift.pause(self._clock.seconds())
+                delay = 0.0 if announced else self._period()
+                self._schedule(max(delay, pause), announced or "it was time")
         if busy is not None:
             busy.callback(None)
 
     def _period(self) -> float:
         """Soon where the last pass changed something: to see that it is there. Else by its cost."""
         cpu = self.result.cpu if self.result is not None else 0.0
-        if self.report is not None and self.report.changes:
+        if self.report is not None and any(c.error is None for c in self.report.changes):
             return max(CHECK_AFTER, cpu / SHARE_OF_CHECKS)
         return min(LONGEST_PERIOD, max(SHORTEST_PERIOD, cpu / SHARE))
 
@@ -182,7 +195,10 @@ class PeerManager(Service):
         try:
             result = await self._thread(self._run_pass, inventory, self._memory, now)
         except OverlaydError as error:
-            self._log.error("the pass failed: {error}", error=error)
+            complaint = frozenset({("", str(error))})
+            if complaint != self._complaints:
+                self._log.error("the pass failed: {error}", error=error)
+            self._complaints = complaint
             self._finish(evolve(report, error=str(error)), now)
         except Exception as error:
             self._log.failure("the pass failed in a way nobody thought of")
@@ -204,30 +220,36 @@ class PeerManager(Service):
         changes = (ChangeReport(str(o.change), o.change.why, o.error) for o in result.outcomes)
         self._finish(evolve(report, changes=tuple(changes)), now, bool(result.failures))
         for listener in self._listeners:
-            try:
-                listener(result)
-            except Exception:
-                # One that breaks must cost neither the others nor who waits for this pass.
-                self._log.failure("what follows a pass failed in a way nobody thought of")
+            self._tell(partial(listener, result))
 
     def _finish(self, report: PassReport, now: Now, failed: bool = True) -> None:
         self.attempts = self.attempts + 1 if failed else 0
         self.report = evolve(report, duration=self._clock.seconds() - now.monotonic)
         self.finished_at = self._clock.seconds()
 
+    def _tell(self, listener: Callable[[], None]) -> None:
+        try:
+            listener()
+        except Exception:
+            # One that breaks must cost neither the others nor who waits for this pass.
+            self._log.failure("what follows a pass failed in a way nobody thought of")
+
     def _log_changes(self, result: PassResult) -> None:
-        """One line for each change that was made and for each that was not."""
+        """One line for each change that was made, and for each failure that is a new one."""
+        failures = frozenset((str(o.change), o.error or "") for o in result.failures)
         for outcome in result.outcomes:
             change = outcome.change
             if outcome.error is None:
-                self._log.info("{change} ({why})", change=change, why=change.why)
-            elif outcome in result.failures:
+                if str(change) not in self.drift.fights:
+                    self._log.info("{change} ({why})", change=change, why=change.why)
+            elif (str(change), outcome.error) in failures - self._complaints:
                 self._log.error(
                     "could not {change} ({why}): {error}",
                     change=change,
                     why=change.why,
                     error=outcome.error,
                 )
+        self._complaints = failures
 
 
 def _named(changed: frozenset[str], most: int = 3) -> str:

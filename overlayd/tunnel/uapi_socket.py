@@ -9,7 +9,7 @@ from overlayd.tunnel.uapi import END
 FOLDER = "/var/run/wireguard"
 """Where wireguard-go puts its socket and wg(8) looks for it, whatever /var/run is: both say so."""
 
-LIMIT = 5.0
+LIMIT = 3.0
 """Seconds without progress after which a tunnel does not answer. 5,000 peers take half a second."""
 
 _PART = 1 << 18

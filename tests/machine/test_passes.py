@@ -1,13 +1,15 @@
 """A whole pass on a real network stack with a real device."""
 
 import os
+import subprocess
 from ipaddress import ip_address, ip_network
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from lab import private
+from lab.eventually import eventually
 from overlayd.linux.network import Network
-from overlayd.model.changes import AddRule, EnableForwarding, MakeDevice
+from overlayd.model.changes import AddRule, EnableForwarding, GiveKey, MakeDevice
 from overlayd.model.keys import PublicKey
 from overlayd.model.node import Inventory, Node
 from overlayd.model.settings import Settings
@@ -113,3 +115,25 @@ class PassTests(SynchronousTestCase):
             else:
                 self.assertEqual(outcome.error, NOT_TRIED)
         self.assertEqual(len(self.network.observe().rules), 4)
+
+    def test_a_tunnel_of_another_network_namespace(self) -> None:
+        """One that answers under our name and has no link here is not ended, nor its key taken."""
+        other = subprocess.Popen(["unshare", "--net", "sleep", "60"])
+        self.addCleanup(other.wait)
+        self.addCleanup(other.kill)
+        there = ["nsenter", "-t", str(other.pid), "--net"]
+        eventually(5, "it is apart", lambda: not _same_network(other.pid))
+        subprocess.run([*there, "wireguard-go", LINK], check=True, capture_output=True)
+        theirs = UserspaceTunnel(LINK)
+        theirs.apply([GiveKey("test")])
+        result = self.run_pass()
+        self.assertNotEqual(result.failures, ())
+        self.assertNotEqual(result.public_key, theirs.remembered())
+        device = theirs.observe()
+        assert device is not None
+        self.assertEqual(device.public_key, theirs.remembered())
+        subprocess.run([*there, "ip", "link", "del", LINK], check=True)
+
+
+def _same_network(pid: int) -> bool:
+    return os.path.samefile(f"/proc/{pid}/ns/net", "/proc/self/ns/net")

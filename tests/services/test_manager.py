@@ -19,7 +19,7 @@ from tests.bare_machine import BARE
 
 def result(*outcomes: Outcome, cpu: float = 0.0) -> PassResult:
     plan = Plan(changes=tuple(o.change for o in outcomes), memory=Memory())
-    return PassResult(BARE, plan, outcomes, None, cpu)
+    return PassResult(None, BARE, plan, outcomes, None, cpu)
 
 
 def inventory(*names: str) -> Inventory:
@@ -128,6 +128,8 @@ class PeerManagerTests(SynchronousTestCase):
         self.assertEqual(self.manager.attempts, 0)
         assert self.manager.result is not None
         self.assertEqual(self.manager.result.forwarding_error, "read-only")
+        self.clock.advance(SHORTEST_PERIOD - 0.01)
+        self.assertEqual(len(self.calls), 1)
 
     def test_an_error_of_ours_is_logged_and_retried(self) -> None:
         """An exception that nobody thought of does not end the passes."""
@@ -162,11 +164,30 @@ class PeerManagerTests(SynchronousTestCase):
         self.clock.advance(0.5)
         self.assertEqual(len(self.calls), passes + 1)
 
+    def test_a_failure_that_announces_itself(self) -> None:
+        """What a failing pass stirs up in the kernel does not overtake its retry."""
+        self.manager.startService()
+        self.manager.kernel_announced("wg0 was removed")
+        self.finish(result(FAILED))
+        self.manager.kernel_announced("wg0 was removed")
+        self.clock.advance(19.9)
+        self.assertEqual(len(self.calls), 1)
+        self.clock.advance(0.1)
+        self.assertEqual(len(self.calls), 2)
+
+    def test_announced_while_a_pass_runs(self) -> None:
+        """What the kernel announces during a pass is looked at right after it."""
+        self.manager.startService()
+        self.manager.kernel_announced("wg0 changed")
+        self.finish()
+        self.clock.advance(0)
+        self.assertEqual(len(self.calls), 2)
+
     def test_memory_goes_from_pass_to_pass(self) -> None:
         """Each plan gets what the plan before it remembered."""
         self.manager.startService()
         memory = Memory(populations=((1.0, 5),))
-        self.finish(PassResult(BARE, Plan((), memory), (), None, 0.0))
+        self.finish(PassResult(None, BARE, Plan((), memory), (), None, 0.0))
         self.manager.want("test")
         self.assertIs(self.calls[-1][1], memory)
 
