@@ -139,6 +139,12 @@ class OursAloneTests(StackTestCase):
         self.assertIn("ip route del 10.244.0.0/16", self.error_of(SetRoute(ROUTE, WHY)))
         self.assertEqual({r.link for r in self.routes_to(PODS)}, {"lo"})
 
+    def test_route_on_our_own_device(self) -> None:
+        """One that someone made anew on our device, without our protocol, becomes ours again."""
+        ip("route add 10.244.0.0/16 dev wg0")
+        applied(self, SetRoute(ROUTE, WHY))
+        self.assertEqual({(r.link, r.protocol) for r in self.routes_to(PODS)}, {("wg0", PROTOCOL)})
+
     def test_foreign_route_is_not_removed(self) -> None:
         """Removing our route leaves one that differs from it by its protocol only."""
         ip("route add 10.244.0.0/16 dev wg0 proto static src 100.64.0.7")

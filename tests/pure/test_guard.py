@@ -169,7 +169,10 @@ class CutsOffTests(SynchronousTestCase):
             self.assert_cut_off(self.state(there), "eth0", "overlaps")
 
     def test_our_own_pods_bridge_is_fine(self) -> None:
-        """The bridge of our own pods, its routes and a resolver behind it cut off nothing."""
+        """The bridge of our own pods, its routes and a resolver behind it cut off nothing.
+
+        Nor does it on a Node made anew, which has no podCIDRs yet while its pods run on.
+        """
         there = with_link(bare_machine(), Link(9, "cni0", "bridge", mtu=1500, up=True))
         there = with_address(with_address(there, "cni0", "10.244.1.1/24"), "cni0", "fe80::1/64")
         there = with_routes(
@@ -181,6 +184,9 @@ class CutsOffTests(SynchronousTestCase):
         self.assertIsNone(self.state(there))
         elsewhere = evolve(OUR_NODE, pod_cidrs=(net("10.244.5.0/24"),))
         self.assert_cut_off(self.state(there, inventory(elsewhere)), "cni0")
+        anew = planned(there, inventory(evolve(OUR_NODE, pod_cidrs=()))).state
+        assert anew is not None
+        self.assertEqual(anew.name, StateName.WAITING_FOR_POD_CIDRS)
 
     def test_link_local_and_loopback_are_irrelevant(self) -> None:
         """What is on the loopback link, or link-local, is never routed by us."""
