@@ -73,7 +73,7 @@ def build(reactor: Any, configuration: Configuration) -> MultiService:
         _retry(),
     )
     handshakes = Handshakes(reactor, lambda changes: machine.call(tunnel.apply, changes))
-    session = NodeSession(ApiServer(configuration.access))
+    session = NodeSession(ApiServer(configuration.access), settings)
     watch = NodeWatch(reactor, reader.call, session, manager.take, Pace(_retry(), random.random))
     events = KernelEvents(reactor, settings.wg_dev, settings.networks, manager.kernel_announced)
     reporting = Reporting(reactor, settings, watch, manager, announcer)

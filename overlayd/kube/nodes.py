@@ -5,18 +5,20 @@ called it decides what comes next.
 """
 
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 
 from attrs import frozen
+from immutables import Map
 
 from overlayd.kube.api import ApiServer
 from overlayd.kube.listing import probe, read_list
 from overlayd.kube.watching import Following, watch
 from overlayd.model.errors import Unreachable
 from overlayd.model.node import Inventory, IPAddress, Node
+from overlayd.model.settings import Settings
+from overlayd.plan.claim_index import index_of
 from overlayd.plan.resume import Attempt, Ending, How, Step
 
-NOTHING: Mapping[str, Node] = MappingProxyType({})
+NOTHING: Map[str, Node] = Map()
 
 
 @frozen
@@ -33,8 +35,9 @@ Report = Inventory | Heard
 class NodeSession:
     """Makes attempts at reading the Nodes, one after the other, in the thread that calls it."""
 
-    def __init__(self, api: ApiServer) -> None:
+    def __init__(self, api: ApiServer, settings: Settings) -> None:
         self._api = api
+        self._settings = settings
 
     def run(
         self,
@@ -70,7 +73,8 @@ class NodeSession:
         nodes, changed = _compared(listing.nodes, known.nodes if known else NOTHING)
         servers = self._servers(known)
         if known is None or changed or servers != known.servers:
-            report(Inventory(nodes, changed, listing.version, servers))
+            index = index_of(self._settings, nodes.values())
+            report(Inventory(nodes, changed, listing.version, servers, index))
         return Ending(How.LISTED, version=listing.version, skipped=listing.skipped)
 
     def _watch(
@@ -80,15 +84,16 @@ class NodeSession:
         seconds: int,
         report: Callable[[Report], None],
     ) -> Ending:
-        following = Following(known.nodes if known else NOTHING, version)
+        following = Following(self._settings, known, version)
         last = known
 
         def moved(changed: frozenset[str]) -> None:
             nonlocal last
             servers = self._servers(last)
             if last is None or changed or servers != last.servers:
-                nodes = MappingProxyType(dict(following.nodes))
-                last = Inventory(nodes, changed, following.version, servers)
+                last = Inventory(
+                    following.nodes, changed, following.version, servers, following.index
+                )
                 report(last)
             report(Heard(following.version, following.moved))
 
@@ -104,7 +109,7 @@ class NodeSession:
 
 def _compared(
     nodes: Mapping[str, Node], before: Mapping[str, Node]
-) -> tuple[Mapping[str, Node], frozenset[str]]:
+) -> tuple[Map[str, Node], frozenset[str]]:
     """The Nodes, and the names that are new, gone or other. One that is equal stays the same."""
     changed = before.keys() - nodes.keys()
     settled = {}
@@ -113,4 +118,4 @@ def _compared(
         settled[name] = node if old is None or old != node else old
         if old != node:
             changed.add(name)
-    return MappingProxyType(settled), frozenset(changed)
+    return Map(settled), frozenset(changed)

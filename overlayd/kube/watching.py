@@ -1,14 +1,18 @@
 """One watch of the Nodes: events applied to what is known, until it ends."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+
+from immutables import Map
 
 from overlayd.kube.api import ApiServer, Stream
 from overlayd.kube.endings import failed, refused, unanswered
 from overlayd.kube.lines import Lines
 from overlayd.kube.listing import NODES
 from overlayd.model.errors import NotADocument, Unreachable
-from overlayd.model.node import Node
+from overlayd.model.node import ClaimIndex, Inventory, Node
+from overlayd.model.settings import Settings
 from overlayd.plan.answers import Bookmark, Deleted, Event, Failed, Written, event_from
+from overlayd.plan.claim_index import follow
 from overlayd.plan.resume import Ending, How, is_below
 
 IDLE = 150.0
@@ -16,11 +20,13 @@ IDLE = 150.0
 
 
 class Following:
-    """Nodes kept up to date by the bytes of a watch, whole event by whole event."""
+    """Nodes and their index kept up to date by the bytes of a watch, whole event by whole event."""
 
-    def __init__(self, nodes: Mapping[str, Node], version: str) -> None:
-        self.nodes = dict(nodes)
+    def __init__(self, settings: Settings, known: Inventory | None, version: str) -> None:
+        self.nodes: Map[str, Node] = Map(known.nodes if known else {})
+        self.index = known.index if known else ClaimIndex()
         self.version = version
+        self._settings = settings
         self.events = 0
         self.ending: Ending | None = None  # set by an event, or a line that is none, that ends it
         self._lines = Lines()
@@ -61,9 +67,14 @@ class Following:
                 known = self.nodes.get(node.name)
                 before.setdefault(node.name, known)
                 if known != node:  # else the old value stays, and what shares it
-                    self.nodes[node.name] = node
+                    self.nodes = self.nodes.set(node.name, node)
+                    self.index = follow(self._settings, self.index, known, node)
             case Deleted(name):
-                before.setdefault(name, self.nodes.pop(name, None))
+                known = self.nodes.get(name)
+                before.setdefault(name, known)
+                if known is not None:
+                    self.nodes = self.nodes.delete(name)
+                    self.index = follow(self._settings, self.index, known, None)
             case Bookmark():
                 pass
         self.version = event.version

@@ -2,14 +2,14 @@
 
 import enum
 from collections.abc import Mapping
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from attrs import field, frozen
+from immutables import Map
 
+from overlayd.model.addresses import IPAddress as IPAddress
+from overlayd.model.addresses import IPNetwork as IPNetwork
 from overlayd.model.keys import PublicKey
-
-IPAddress = IPv4Address | IPv6Address
-IPNetwork = IPv4Network | IPv6Network
+from overlayd.model.prefix_index import PrefixIndex
 
 # The wire contract. The first two names are wg-overlay's own.
 KEY_ANNOTATION = "wireguard-publickey"
@@ -87,10 +87,27 @@ class Node:
 
 
 @frozen
+class ClaimIndex:
+    """The names of the Nodes that claim a key, or addresses of a prefix.
+
+    Overlay addresses are those that a Node announces and the one that its own address computes to.
+    What lies outside the networks of the settings can never be granted, and is left out.
+    """
+
+    keys: Map[PublicKey, frozenset[str]] = field(factory=Map)
+    overlay: PrefixIndex[str] = field(factory=PrefixIndex)
+    pods: PrefixIndex[str] = field(factory=PrefixIndex)
+
+
+@frozen
 class Inventory:
-    """The Nodes as one complete, consistent reading of the cluster shows them, by name."""
+    """The Nodes as one complete, consistent reading of the cluster shows them, by name.
+
+    One that follows another by an event shares all with it that did not change.
+    """
 
     nodes: Mapping[str, Node]
     changed: frozenset[str]  # names that differ from the inventory before; all in the first
     resource_version: str
     servers: frozenset[IPAddress] = frozenset()  # every address the API server is dialled at
+    index: ClaimIndex = field(factory=ClaimIndex)

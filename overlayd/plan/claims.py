@@ -6,10 +6,10 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from attrs import frozen
 
 from overlayd.model.node import Claim, IPNetwork, Node
+from overlayd.model.prefix_index import PrefixIndex
 from overlayd.model.settings import Settings
 from overlayd.model.status import Quarantine
 from overlayd.plan.holding import Holding
-from overlayd.plan.overlaps import Overlaps
 from overlayd.plan.overlay import host_prefix, inside, overlay_prefix, unmapped
 from overlayd.plan.owners import Age, Owners, age
 
@@ -75,15 +75,13 @@ def _give_uncontested(
     claims: list[PrefixClaim], prefixes: dict[str, list[IPNetwork]]
 ) -> list[PrefixClaim]:
     """Give what nobody else claims a part of, and answer the rest: few have to be sorted."""
-    claimed = Overlaps(c.prefix for c in claims)
-    for claim in claims:
-        claimed.add(claim.prefix, claim.node.name)
+    claimed = PrefixIndex.of((c.prefix, c.node.name) for c in claims)
     contested = []
     for claim in claims:
-        if claimed.find(claim.prefix, other_than=claim.node.name) is None:
-            prefixes.setdefault(claim.node.name, []).append(claim.prefix)
-        else:
+        if claimed.other_than(claim.node.name, claim.prefix):
             contested.append(claim)
+        else:
+            prefixes.setdefault(claim.node.name, []).append(claim.prefix)
     return contested
 
 
@@ -99,17 +97,30 @@ def _rank(settings: Settings, held: Holding, claim: PrefixClaim) -> tuple[int, b
 def _give_in_order(
     claims: list[PrefixClaim], prefixes: dict[str, list[IPNetwork]]
 ) -> Iterator[Quarantine]:
-    given = Overlaps(c.prefix for c in claims)
+    given: PrefixIndex[str] = PrefixIndex()
     for claim in claims:
-        other = given.find(claim.prefix, other_than=claim.node.name)
+        other = _given_to_another(given, claim)
         if other is None:
-            given.add(claim.prefix, claim.node.name)
+            given = given.add(claim.prefix, claim.node.name)
             prefixes.setdefault(claim.node.name, []).append(claim.prefix)
         elif not claim.left_over:
             prefix, holder = other
             what = "it" if prefix == claim.prefix else _text(claim.claim, prefix)
             how = "" if prefix == claim.prefix else ", which overlaps it"
             yield claim.quarantined(f"{holder} holds {what}{how}")
+
+
+def _given_to_another(given: PrefixIndex[str], claim: PrefixClaim) -> tuple[IPNetwork, str] | None:
+    """The first prefix in the way of this claim, and whose it is."""
+    in_the_way = [
+        (prefix, name)
+        for prefix, names in given.overlapping(claim.prefix)
+        for name in names
+        if name != claim.node.name
+    ]
+    return min(
+        in_the_way, key=lambda found: (found[0].prefixlen, str(found[0]), found[1]), default=None
+    )
 
 
 def _prefixes(

@@ -10,9 +10,9 @@ from overlayd.model.changes import GrantPeer, MoveEndpoint, RemovePeer, TrimPeer
 from overlayd.model.keys import PublicKey
 from overlayd.model.machine import Device
 from overlayd.model.node import IPNetwork
+from overlayd.model.prefix_index import PrefixIndex
 from overlayd.plan.desired import Desired, WantedPeer
 from overlayd.plan.endpoints import why_move
-from overlayd.plan.overlaps import Overlaps
 from overlayd.plan.result import Memory, Now
 
 
@@ -66,12 +66,9 @@ def _of_held(
     peers = {key: device.peers[key].allowed_ips for key in held}
     if not peers:
         return {}
-    given = Overlaps(p for having in (wanted.given, peers) for all in having.values() for p in all)
-    for name, prefixes in wanted.given.items():
-        for prefix in prefixes:
-            given.add(prefix, name)
+    given = PrefixIndex.of((p, name) for name, found in wanted.given.items() for p in found)
     return {
-        key: frozenset(p for p in prefixes if given.find(p) is None)
+        key: frozenset(p for p in prefixes if next(given.overlapping(p), None) is None)
         for key, prefixes in peers.items()
     }
 

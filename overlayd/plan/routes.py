@@ -6,11 +6,11 @@ from ipaddress import IPv4Network
 from overlayd.model.changes import RemoveRoute, SetRoute
 from overlayd.model.machine import PROTOCOL, Observed, Route
 from overlayd.model.node import IPAddress, IPNetwork
+from overlayd.model.prefix_index import PrefixIndex
 from overlayd.model.settings import Settings
 from overlayd.model.status import ForeignRoute
 from overlayd.plan.ground import Ground
 from overlayd.plan.holding import Holding
-from overlayd.plan.overlaps import Overlaps
 from overlayd.plan.overlay import inside
 
 
@@ -68,17 +68,15 @@ def foreign_routes(
     ]
     if not near:
         return ()
-    peers = Overlaps([p for found in given.values() for p in found] + [r.destination for r in near])
-    for name in sorted(given):
-        for prefix in given[name]:
-            peers.add(prefix, name)
+    peers = PrefixIndex.of((p, name) for name, found in given.items() for p in found)
     named = []
     for route in sorted(near, key=str):
         if route.destination in settings.networks:
             before = "takes all of its traffic" if route.metric == 0 else "would take its traffic"
             named.append(ForeignRoute(route, f"{before} past the tunnel"))
-        elif taken := peers.find(route.destination):
-            named.append(ForeignRoute(route, f"takes traffic for {taken[0]} of {taken[1]}"))
+        elif taken := sorted(peers.overlapping(route.destination), key=lambda t: str(t[0])):
+            (prefix, names), *_ = taken
+            named.append(ForeignRoute(route, f"takes traffic for {prefix} of {min(names)}"))
     return tuple(named)
 
 

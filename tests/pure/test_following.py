@@ -5,13 +5,19 @@ import json
 from twisted.trial.unittest import SynchronousTestCase
 
 from overlayd.kube.watching import Following
-from overlayd.model.node import Node
+from overlayd.model.node import Inventory
+from overlayd.model.settings import Settings
+from overlayd.plan.claim_index import index_of
 from overlayd.plan.documents import node_from
 from tests.services.scripted import bookmark, event, node
 
+SETTINGS = Settings(node_name="a")
 
-def known(*names: str) -> dict[str, Node]:
-    return {name: node_from(json.dumps(node(name)).encode()) for name in names}
+
+def known(*names: str) -> Inventory:
+    nodes = {name: node_from(json.dumps(node(name)).encode()) for name in names}
+    index = index_of(SETTINGS, nodes.values())
+    return Inventory(nodes, frozenset(names), "10", index=index)
 
 
 EVENTS = b"".join(
@@ -26,7 +32,7 @@ EVENTS = b"".join(
 
 class CutTests(SynchronousTestCase):
     def followed(self, *pieces: bytes) -> Following:
-        following = Following(known("a", "b"), "10")
+        following = Following(SETTINGS, known("a", "b"), "10")
         for piece in pieces:
             following.take(piece)
         return following
@@ -49,13 +55,14 @@ class CutTests(SynchronousTestCase):
     def test_shared(self) -> None:
         """A heartbeat keeps the value that is there, with all that shares it."""
         before = known("a")
-        following = Following(before, "10")
+        following = Following(SETTINGS, before, "10")
         following.take(event("MODIFIED", node("a", 11, conditions=["alive"])))
-        self.assertIs(following.nodes["a"], before["a"])
+        self.assertIs(following.nodes["a"], before.nodes["a"])
+        self.assertIs(following.index, before.index)
 
     def test_one_piece(self) -> None:
         """What comes in one piece is one change, and what is undone within it is none."""
-        following = Following(known("a", "b"), "10")
+        following = Following(SETTINGS, known("a", "b"), "10")
         changed = following.take(
             event("ADDED", node("c", 11))
             + event("DELETED", node("b", 12))

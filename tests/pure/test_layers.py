@@ -24,7 +24,7 @@ LAYERS = (
 
 WITHOUT_TWISTED = ("passes", "kube", "linux", "tunnel", "plan", "model")
 PURE = ("plan", "model")
-PURE_MAY_IMPORT = {"attrs", "msgspec", "nacl"}
+PURE_MAY_IMPORT = {"attrs", "immutables", "msgspec", "nacl"}
 
 
 def modules(room: str) -> Iterator[Path]:

@@ -1,12 +1,9 @@
 """The overlay address of a node, as wg-overlay computes it."""
 
-from ipaddress import IPv4Network, ip_address
+from ipaddress import ip_address
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from overlayd.plan.overlaps import Overlaps
 from overlayd.plan.overlay import overlay_address
 from tests.pure.cluster import net
 
@@ -33,26 +30,3 @@ class OverlayAddressTests(SynchronousTestCase):
         """A node that has no IPv4 address has no overlay address."""
         self.assertIsNone(overlay_address(ip_address("fd00::1"), net("100.64.0.0/16")))
         self.assertIsNone(overlay_address(None, net("100.64.0.0/16")))
-
-
-networks = st.builds(
-    lambda number, length: net(f"10.0.0.{number >> (32 - length) << (32 - length)}/{length}"),
-    st.integers(0, 15),
-    st.integers(28, 32),
-)
-
-
-class OverlapsTests(SynchronousTestCase):
-    @settings(deadline=None, derandomize=True, max_examples=200)
-    @given(st.lists(st.tuples(networks, st.sampled_from("ab"))), networks)
-    def test_finds_what_comparing_all_finds(
-        self, having: list[tuple[IPv4Network, str]], wanted: IPv4Network
-    ) -> None:
-        """It finds an overlap exactly if there is one, and passes over the one who asks."""
-        search = Overlaps([*(p for p, _ in having), wanted])
-        for prefix, name in having:
-            search.add(prefix, name)
-        expected = {(p, n) for p, n in having if n != "b" and p.overlaps(wanted)}
-        found = search.find(wanted, other_than="b")
-        self.assertEqual(found is not None, bool(expected))
-        self.assertTrue(found is None or found in expected)

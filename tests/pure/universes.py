@@ -199,6 +199,11 @@ _number = st.integers(0, len(_NODES) - 1)
 _moves = st.lists(st.tuples(st.sampled_from(_PREFIXES), st.sampled_from(KEYS)), max_size=2)
 
 
+def nodes(name: str = "b") -> st.SearchStrategy[Node]:
+    """Any Node of a name."""
+    return st.builds(_node, st.just(name), _number)
+
+
 @st.composite
 def universes(draw: st.DrawFn) -> Universe:
     numbers: list[int | None] = [draw(st.none() | _number) for _ in "bcde"]

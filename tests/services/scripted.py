@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from overlayd.kube.access import find_access
 from overlayd.kube.api import ApiServer
+from overlayd.model.settings import Settings
 
 
 @frozen
@@ -120,6 +121,9 @@ class ScriptedCase(SynchronousTestCase):
         server = ScriptedServer(*script)
         self.addCleanup(server.close)
         return server
+
+
+SETTINGS = Settings(node_name="a")
 
 
 def client(url: str) -> ApiServer:

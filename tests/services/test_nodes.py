@@ -9,6 +9,7 @@ from overlayd.model.node import Inventory
 from overlayd.plan.documents import node_from
 from overlayd.plan.resume import Attempt, Ending, How, Step
 from tests.services.scripted import (
+    SETTINGS,
     ScriptedCase,
     ScriptedServer,
     Streamed,
@@ -36,7 +37,9 @@ class SessionCase(ScriptedCase):
     def attempt(
         self, server: ScriptedServer, attempt: Attempt, known: Inventory | None = None
     ) -> Ending:
-        return NodeSession(client(server.url)).run(attempt, known, 321, self.reports.append)
+        return NodeSession(client(server.url), SETTINGS).run(
+            attempt, known, 321, self.reports.append
+        )
 
     @property
     def inventories(self) -> list[Inventory]:

@@ -17,6 +17,7 @@ from overlayd.plan.resume import Attempt, Ending
 from overlayd.services.thread import OneThread
 from overlayd.services.watch import NodeWatch, Pace
 from tests.services.scripted import (
+    SETTINGS,
     ScriptedCase,
     ScriptedServer,
     Streamed,
@@ -65,7 +66,7 @@ class WatchCase(ScriptedCase):
 
     def start(self, *script: Whole | Streamed) -> None:
         self.server = self.serve(*script)
-        self.begin(NodeSession(client(self.server.url)))
+        self.begin(NodeSession(client(self.server.url), SETTINGS))
 
     def begin(self, session: NodeSession) -> None:
         self.watch = NodeWatch(self.clock, immediately, session, self.inventories.append, PACE)
@@ -174,7 +175,7 @@ class DelayTests(WatchCase):
         """A server that is away is looked for until it is there."""
         away = ScriptedServer()
         away.close()
-        self.begin(NodeSession(client(away.url)))
+        self.begin(NodeSession(client(away.url), SETTINGS))
         self.assertEqual(self.waits(), backoff(0))
         self.clock.advance(self.waits())
         self.assertEqual(self.waits(), backoff(1))
@@ -295,7 +296,7 @@ class HangTests(TestCase):
     async def stop_while(self, *script: Whole | Streamed) -> None:
         server = ScriptedServer(*script)
         self.addCleanup(server.close)
-        session = NodeSession(client(server.url))
+        session = NodeSession(client(server.url), SETTINGS)
         thread = OneThread(reactor, "watch", interrupt=session.abort)
         watch = NodeWatch(reactor, thread.call, session, lambda inventory: None, PACE)
         thread.startService()

@@ -16,7 +16,7 @@ from overlayd.model.node import Inventory
 from overlayd.services.thread import OneThread
 from overlayd.services.watch import NodeWatch, Pace
 from overlayd.testing.apiserver.process import development_server
-from tests.services.scripted import client
+from tests.services.scripted import SETTINGS, client
 
 reactor: Any = installed  # its type is a module to mypy
 
@@ -41,7 +41,7 @@ class ServerTests(TestCase):
         self.server = context.__enter__()
         self.addCleanup(context.__exit__, None, None, None)
         self.inventories: list[Inventory] = []
-        session = NodeSession(client(self.server.url))
+        session = NodeSession(client(self.server.url), SETTINGS)
         self.thread = OneThread(reactor, "watch", interrupt=session.abort)
         self.watch = NodeWatch(reactor, self.thread.call, session, self.inventories.append, AT_ONCE)
         self.thread.startService()
