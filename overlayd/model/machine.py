@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from ipaddress import IPv4Interface, IPv4Network, IPv6Interface
 
 from attrs import field, frozen
+from immutables import Map
 
 from overlayd.model.keys import PublicKey
 from overlayd.model.node import Endpoint, IPAddress, IPNetwork
@@ -97,13 +98,18 @@ class Peer:
     keepalive: int = 0  # seconds, 0: off
 
 
+def _map(peers: Mapping[PublicKey, Peer]) -> Map[PublicKey, Peer]:
+    return peers if isinstance(peers, Map) else Map(peers)
+
+
 @frozen
 class Device:
-    """A WireGuard device. It may still be without a key."""
+    """A WireGuard device, or the part of it that a pass is about. It may still be without a key."""
 
     public_key: PublicKey | None
     listen_port: int
-    peers: Mapping[PublicKey, Peer]
+    peers: Map[PublicKey, Peer] = field(converter=_map)
+    elsewhere: int = 0  # how many peers it has besides these
 
 
 @frozen

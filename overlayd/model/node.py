@@ -99,6 +99,10 @@ class ClaimIndex:
     pods: PrefixIndex[str] = field(factory=PrefixIndex)
 
 
+def _map(nodes: Mapping[str, Node]) -> Map[str, Node]:
+    return nodes if isinstance(nodes, Map) else Map(nodes)
+
+
 @frozen
 class Inventory:
     """The Nodes as one complete, consistent reading of the cluster shows them, by name.
@@ -106,7 +110,7 @@ class Inventory:
     One that follows another by an event shares all with it that did not change.
     """
 
-    nodes: Mapping[str, Node]
+    nodes: Map[str, Node] = field(converter=_map)
     changed: frozenset[str]  # names that differ from the inventory before; all in the first
     resource_version: str
     servers: frozenset[IPAddress] = frozenset()  # every address the API server is dialled at

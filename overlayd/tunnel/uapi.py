@@ -8,7 +8,8 @@ import os
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from socket import AF_INET, inet_pton
 
-from attrs import frozen
+from attrs import field, frozen
+from immutables import Map
 
 from overlayd.model.errors import TunnelError
 from overlayd.model.keys import PrivateKey, PublicKey
@@ -28,12 +29,17 @@ class Refused(TunnelError):
     """The device answered a request with an error, and may have done a part of it."""
 
 
+Peers = dict[bytes, Peer | None]
+"""The peers of an answer by the bytes that told of each, None for one that is left out."""
+
+
 @frozen
 class Reading:
-    """A device as it answered, and its private key, for the tunnel's memory alone."""
+    """A device as it answered, its private key, for the tunnel's memory alone, and its bytes."""
 
     device: Device
     key: PrivateKey | None
+    peers: Peers = field(factory=dict, repr=False)
 
 
 def check(answer: bytes) -> None:
@@ -53,32 +59,36 @@ def check(answer: bytes) -> None:
         raise Refused(f"the device refuses: {_said(errno)}")
 
 
-def parse(answer: bytes) -> Reading:
+def parse(answer: bytes, before: Reading | None = None) -> Reading:
     """Read the answer to `GET`. Keys of the protocol that we do not know are ignored.
 
-    A peer under the all-zero key is left out: wireguard-go accepts one, nobody can be behind it,
-    and what it was given comes back when its true owner is granted it.
+    Of the reading before those peers are kept whose bytes are the same: almost all of them, and
+    with none changed the very same peers. A peer under the all-zero key is left out: wireguard-go
+    accepts one, nobody can be behind it, and what it was given comes back when its true owner is
+    granted it.
 
     :raises TunnelError: naming what is malformed, never showing it: it could be the private key.
     """
     check(answer)
-    try:
-        text = answer.decode("ascii")
-    except UnicodeDecodeError:
-        raise TunnelError("the tunnel's answer is not ASCII") from None
-    head, *blocks = text.removesuffix("\n\n").split("\npublic_key=")
-    if head.startswith("public_key="):  # no key and no port before the first peer
-        head, first = "", head.removeprefix("public_key=")
+    if not answer.isascii():
+        raise TunnelError("the tunnel's answer is not ASCII")
+    told, _, _ = answer.rpartition(b"errno=")
+    head, *blocks = told.rstrip(b"\n").split(b"\npublic_key=")
+    if head.startswith(b"public_key="):  # no key and no port before the first peer
+        head, first = b"", head.removeprefix(b"public_key=")
         blocks.insert(0, first)
-    values, _ = _values(head)
+    values, _ = _values(head.decode())
     key = _private_key(values.get("private_key"))
-    peers = (_peer(block) for block in blocks)
+    known = before.peers if before else {}
+    peers = {block: known[block] if block in known else _peer(block.decode()) for block in blocks}
     device = Device(
         public_key=key.public() if key else None,
         listen_port=_number(values, "listen_port"),
-        peers={peer.key: peer for peer in peers if peer is not None},
+        peers=before.device.peers
+        if before is not None and peers.keys() == known.keys()
+        else Map((peer.key, peer) for peer in peers.values() if peer is not None),
     )
-    return Reading(device, key)
+    return Reading(device, key, peers)
 
 
 def _peer(block: str) -> Peer | None:

@@ -24,6 +24,7 @@ class UserspaceTunnel:
 
     def __init__(self, wg_dev: str) -> None:
         self._link = wg_dev
+        self._last: uapi.Reading | None = None
         self._read: PrivateKey | None = None
         self._kept: PrivateKey | None = None
 
@@ -53,7 +54,8 @@ class UserspaceTunnel:
 
     def _reading(self) -> uapi.Reading | None:
         answer = uapi_socket.ask(self._link, uapi.GET)
-        return None if answer is None else uapi.parse(answer)
+        self._last = None if answer is None else uapi.parse(answer, self._last)
+        return self._last
 
     # --- making it ---
 

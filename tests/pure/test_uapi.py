@@ -77,6 +77,20 @@ lines = st.builds("{}={}".format, names, values | ascii_text) | st.just(f"public
 
 class ParseTests(SynchronousTestCase):
     @settings(deadline=None)
+    @given(st.lists(peers, max_size=4), st.lists(peers, max_size=4), st.sampled_from((0, 7)))
+    def test_after_another(self, old: list[Peer], new: list[Peer], port: int) -> None:
+        """What was read before changes nothing in what is read, and peers that are the same stay."""
+        before = parse(render(Device(None, 7, {p.key: p for p in old}), KEY))
+        device = Device(KEY.public(), port, {p.key: p for p in [*old[:2], *new]})
+        told = render(device, KEY)
+        after = parse(told, before)
+        self.assertEqual(after, parse(told))
+        for key, peer in before.device.peers.items():
+            if after.device.peers.get(key) == peer:
+                self.assertIs(after.device.peers[key], peer)
+        self.assertIs(parse(told, after).device.peers, after.device.peers)
+
+    @settings(deadline=None)
     @given(private_keys, st.integers(0, 65535), st.lists(peers, max_size=5))
     def test_reads_what_was_written(
         self, key: PrivateKey | None, port: int, listed: list[Peer]

@@ -38,7 +38,7 @@ class DevicePromises(case.TunnelCase):
         self.done(tunnel, MakeDevice(self.link, WHY))
         device = self.device(tunnel)
         self.assertIsNone(device.public_key)
-        self.assertEqual(device.peers, {})
+        self.assertFalse(device.peers)
 
     def test_made_again(self) -> None:
         """Making a device that is there leaves it as it is."""
