@@ -79,7 +79,7 @@ class ParseTests(SynchronousTestCase):
     @settings(deadline=None)
     @given(st.lists(peers, max_size=4), st.lists(peers, max_size=4), st.sampled_from((0, 7)))
     def test_after_another(self, old: list[Peer], new: list[Peer], port: int) -> None:
-        """What was read before changes nothing in what is read, and peers that are the same stay."""
+        """What was read before changes nothing in what is read; peers that are the same stay."""
         before = parse(render(Device(None, 7, {p.key: p for p in old}), KEY))
         device = Device(KEY.public(), port, {p.key: p for p in [*old[:2], *new]})
         told = render(device, KEY)
