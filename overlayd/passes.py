@@ -1,5 +1,6 @@
 """A pass: observe, plan, apply, once. Blocking, for the one thread that owns the machine."""
 
+import enum
 import time
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -20,29 +21,64 @@ from overlayd.model.changes import (
     RemoveRule,
     TunnelChange,
 )
+from overlayd.model.errors import TunnelError
 from overlayd.model.keys import PublicKey
 from overlayd.model.machine import Observed
 from overlayd.model.node import Inventory
 from overlayd.model.settings import Settings
 from overlayd.model.status import StateName
-from overlayd.plan.plan import plan
+from overlayd.plan.decide import decide
 from overlayd.plan.result import Memory, Now, Plan
+from overlayd.plan.standing import Standing, holders_in, stand
 from overlayd.tunnel.interface import ITunnel
 
 NEEDS_NO_DEVICE = AddRule | RemoveRule | RemoveRoute | EnableForwarding
 NOT_TRIED = "not tried: there is no device"
 
 
+class Reads(enum.IntEnum):
+    """How much of the machine a pass reads; the rest is as the pass before left it."""
+
+    NOTHING = 0  # a Node changed
+    NETWORK = 1  # links, addresses, routes and rules: the kernel announced something
+    EVERYTHING = 2  # the tunnel too, which announces nothing
+
+
+@frozen
+class Work:
+    """What a pass is asked to do. Without a `standing` it reads everything, whatever `reads` says.
+
+    `memory` and `standing` are those of the pass before.
+    """
+
+    inventory: Inventory | None
+    memory: Memory
+    now: Now
+    standing: Standing | None = None
+    reads: Reads = Reads.EVERYTHING
+
+
 @frozen
 class PassResult:
-    """What one pass saw, decided and did. `cpu` is the processor time it took, in seconds."""
+    """What one pass saw, decided and did.
+
+    `seconds` is how long it took to read and decide. `standing` is None where the machine has to
+    be read to know how things stand. `error` tells that the tunnel could not be read.
+    """
 
     inventory: Inventory | None  # the one it was planned for
     observed: Observed
     plan: Plan
     outcomes: tuple[Outcome, ...]
     public_key: PublicKey | None
-    cpu: float
+    seconds: float
+    standing: Standing | None = None
+    error: str | None = None
+
+    @property
+    def known(self) -> Observed:
+        """The machine as it is known now: as it was read, and what it has acknowledged since."""
+        return self.standing.observed if self.standing else self.observed
 
     @property
     def failures(self) -> tuple[Outcome, ...]:
@@ -69,34 +105,78 @@ class PassResult:
         )
 
 
-def run_pass(
-    network: Network,
-    tunnel: ITunnel,
-    settings: Settings,
-    inventory: Inventory | None,
-    memory: Memory,
-    now: Now,
-) -> PassResult:
+def run_pass(network: Network, tunnel: ITunnel, settings: Settings, work: Work) -> PassResult:
     """Bring the machine to where the inventory wants it, as far as one pass can.
 
-    :raises overlayd.model.errors.TunnelError: the device could not be read; nothing was changed.
-    :raises overlayd.model.errors.NetworkError: the same for links, addresses, routes and rules.
+    Where the tunnel cannot be read, rules, routes and the rest are repaired all the same.
+
+    :raises overlayd.model.errors.NetworkError: links, addresses, routes or rules could not be read;
+        nothing was changed.
     """
-    started = time.thread_time()
-    observed = evolve(network.observe(), device=tunnel.observe(), remembered=tunnel.remembered())
-    decided = plan(settings, inventory, observed, memory, now)
+    began = time.monotonic()
+    error = None
+    try:
+        observed = _observe(network, tunnel, settings, work)
+    except TunnelError as failure:
+        error, observed = str(failure), _without_tunnel(network, tunnel, work.standing)
+    holders = holders_in(observed.device, work.standing)
+    decided = decide(
+        settings, work.inventory, observed, holders, work.memory, work.now, work.standing
+    )
+    seconds = time.monotonic() - began
+    if error is not None:
+        outcomes = _repair_network(network, decided, observed, settings.wg_dev)
+        decided = evolve(decided, changes=(), memory=work.memory)
+        key = tunnel.remembered()
+        return PassResult(work.inventory, observed, decided, outcomes, key, seconds, error=error)
     foreign = decided.state is not None and decided.state.name is StateName.FOREIGN_DEVICE
     if not foreign and settings.wg_dev in observed.links:
         # A tunnel that answers without a link here may be that of another network namespace.
         tunnel.remember()
     outcomes = tuple(_apply(network, tunnel, decided.changes))
     return PassResult(
-        inventory=inventory,
+        inventory=work.inventory,
         observed=observed,
         plan=decided,
         outcomes=outcomes,
         public_key=None if foreign else tunnel.remembered(),
-        cpu=time.thread_time() - started,
+        seconds=seconds,
+        standing=stand(work.inventory, observed, holders, decided, outcomes),
+    )
+
+
+def _observe(network: Network, tunnel: ITunnel, settings: Settings, work: Work) -> Observed:
+    """Read as much as the work wants; the tunnel in any case if its link is another one."""
+    before = work.standing.observed if work.standing else None
+    if before is not None and work.reads is Reads.NOTHING:
+        return before
+    observed = network.observe()
+    same = before is not None and _index(before, settings) == _index(observed, settings)
+    if before is not None and same and work.reads is Reads.NETWORK:
+        return evolve(observed, device=before.device, remembered=tunnel.remembered())
+    return evolve(observed, device=tunnel.observe(), remembered=tunnel.remembered())
+
+
+def _index(observed: Observed, settings: Settings) -> int | None:
+    link = observed.links.get(settings.wg_dev)
+    return link.index if link is not None else None
+
+
+def _without_tunnel(network: Network, tunnel: ITunnel, standing: Standing | None) -> Observed:
+    """The network as it is, and the tunnel as it was."""
+    device = standing.observed.device if standing else None
+    return evolve(network.observe(), device=device, remembered=tunnel.remembered())
+
+
+def _repair_network(
+    network: Network, decided: Plan, observed: Observed, link: str
+) -> tuple[Outcome, ...]:
+    """Make those changes that need no tunnel; of a device that was never read, few are known."""
+    known = observed.device is not None and link in observed.links
+    return tuple(
+        network.apply(change)
+        for change in decided.changes
+        if isinstance(change, NEEDS_NO_DEVICE) or (known and isinstance(change, NetworkChange))
     )
 
 

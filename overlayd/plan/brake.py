@@ -70,7 +70,7 @@ def count_peers(device: Device, memory: Memory, now: Now) -> Populations:
         kept = kept[1:]
     if kept and now.monotonic - kept[-1][0] < _SPACING:
         return kept
-    return (*kept, (now.monotonic, len(device.peers)))
+    return (*kept, (now.monotonic, len(device.peers) + device.elsewhere))
 
 
 def held_peers(

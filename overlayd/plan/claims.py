@@ -35,7 +35,6 @@ class Settled:
 
     prefixes: Holding
     quarantines: tuple[Quarantine, ...]
-    not_carried: tuple[str, ...]
 
 
 def settle(settings: Settings, claimants: Iterable[Node], owners: Owners, held: Holding) -> Settled:
@@ -46,13 +45,11 @@ def settle(settings: Settings, claimants: Iterable[Node], owners: Owners, held: 
     """
     claims: dict[Claim, list[PrefixClaim]] = {Claim.OVERLAY_ADDRESS: [], Claim.POD_CIDR: []}
     outside: list[Quarantine] = []
-    ipv6: list[tuple[str, str, Claim]] = []
     for node in claimants:
         has = held.get(node.name, frozenset())
         for claim, prefix, left_over in _prefixes(settings, node, owners, has):
             if not isinstance(prefix, IPv4Network):
-                ipv6.append((node.name, _text(claim, prefix), claim))
-                continue
+                continue  # not carried
             made = PrefixClaim(node, claim, prefix, left_over)
             if reason := _outside(settings, claim, prefix):
                 outside.append(made.quarantined(reason))
@@ -67,8 +64,26 @@ def settle(settings: Settings, claimants: Iterable[Node], owners: Owners, held: 
     return Settled(
         {name: frozenset(found) for name, found in prefixes.items()},
         (*outside, *lost),
-        _said_once(ipv6),
     )
+
+
+def not_carried(nodes: Iterable[Node]) -> tuple[str, ...]:
+    """One line for each kind of claim in a family that no option names, however many make it."""
+    ipv6 = [
+        (claim, node.name, _text(claim, prefix))
+        for node in nodes
+        if node.key is not None
+        for claim, prefix in _said(node)
+        if isinstance(prefix, IPv6Network)
+    ]
+    lines = []
+    for kind in (Claim.OVERLAY_ADDRESS, Claim.POD_CIDR):
+        found = [(name, text) for claim, name, text in ipv6 if claim is kind]
+        if found:
+            name, text = min(found)
+            more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+            lines.append(f"IPv6 {kind.value} {text} of {name}{more}")
+    return tuple(lines)
 
 
 def _give_uncontested(
@@ -192,15 +207,3 @@ def _text(claim: Claim, prefix: IPNetwork) -> str:
     """As people write it: an overlay address is an address."""
     single = claim is Claim.OVERLAY_ADDRESS and prefix.prefixlen == prefix.max_prefixlen
     return str(prefix.network_address) if single else str(prefix)
-
-
-def _said_once(ipv6: list[tuple[str, str, Claim]]) -> tuple[str, ...]:
-    """One line for each kind of claim, however many Nodes make it."""
-    lines = []
-    for claim in (Claim.OVERLAY_ADDRESS, Claim.POD_CIDR):
-        found = [(node, text) for node, text, kind in ipv6 if kind is claim]
-        if found:
-            node, text = min(found)
-            more = f" and {len(found) - 1} more" if len(found) > 1 else ""
-            lines.append(f"IPv6 {claim.value} {text} of {node}{more}")
-    return tuple(lines)

@@ -34,7 +34,6 @@ class Desired:
     given: Holding
     owners: Owners
     quarantines: tuple[Quarantine, ...]
-    not_carried: tuple[str, ...]
 
 
 def desired(
@@ -60,7 +59,7 @@ def desired(
         peers=peers,
         given=settled.prefixes,
         owners=owners,
-        quarantines=_sorted(
+        quarantines=in_order(
             [
                 *(Quarantine(n.name, f.claim, f.text, f.reason) for n in ordered for f in n.faults),
                 *owners.quarantines,
@@ -68,7 +67,6 @@ def desired(
                 *(d.quarantine for d in dialled.values() if d.quarantine is not None),
             ]
         ),
-        not_carried=settled.not_carried,
     )
 
 
@@ -80,5 +78,6 @@ def _own_holding(settings: Settings, own: Node, there: Ground) -> frozenset[IPNe
     return held_by_us(own_prefixes(settings, own), there.device)
 
 
-def _sorted(quarantines: Sequence[Quarantine]) -> tuple[Quarantine, ...]:
+def in_order(quarantines: Sequence[Quarantine]) -> tuple[Quarantine, ...]:
+    """Each once, by Node and claim."""
     return tuple(sorted(set(quarantines), key=lambda q: (q.node, q.claim.value, q.text, q.reason)))

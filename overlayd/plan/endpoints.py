@@ -66,9 +66,10 @@ def _is_fresh(peer: Peer, now: Now) -> bool:
 
 
 def _sent_in_vain(peer: Peer, memory: Memory) -> bool:
-    if peer.key not in memory.counters:
+    before = memory.before.get(peer.key)
+    if before is None:
         return False
-    sent, received = memory.counters[peer.key]
+    sent, received = before.sent, before.received
     if peer.sent < sent or peer.received < received:
         sent = received = 0  # the device is another one than at the reading before
     return peer.sent > sent and peer.received == received

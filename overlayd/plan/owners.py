@@ -1,6 +1,6 @@
 """Which Node is behind which key: of the peers that the device has, and of those it should have."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Address
 
 from attrs import frozen
@@ -33,7 +33,6 @@ class Owners:
     keys: Mapping[str, PublicKey]
     keeping: frozenset[str]
     quarantines: tuple[Quarantine, ...]
-    not_announced: tuple[str, ...]
 
 
 def find_owners(
@@ -46,7 +45,7 @@ def find_owners(
     announces another key by now, or one that cannot be read.
     """
     announced: dict[PublicKey, list[Node]] = {}
-    unreadable, not_announced, quarantines = [], [], []
+    unreadable, quarantines = [], []
     for node in others:
         if node.key is not None and node.key == own_key:
             quarantines.append(_key_of(node, node.key, "it is the key of our own device"))
@@ -54,8 +53,6 @@ def find_owners(
             announced.setdefault(node.key, []).append(node)
         elif node.unreadable(Claim.KEY):
             unreadable.append(node)
-        else:
-            not_announced.append(node.name)
     behind: dict[PublicKey, str] = {}
     for key, nodes in announced.items():
         holder = nodes[0] if len(nodes) == 1 else _holder(settings, nodes, device, key)
@@ -76,7 +73,19 @@ def find_owners(
         keys={**keys, **kept},
         keeping=frozenset(kept),
         quarantines=tuple(quarantines),
-        not_announced=tuple(sorted(not_announced)),
+    )
+
+
+def not_announced(settings: Settings, nodes: Iterable[Node]) -> tuple[str, ...]:
+    """The other Nodes that announce no key: Windows, virtual ones, or not yet started."""
+    return tuple(
+        sorted(
+            node.name
+            for node in nodes
+            if node.key is None
+            and not node.unreadable(Claim.KEY)
+            and node.name != settings.node_name
+        )
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address
 
 from attrs import evolve
+from immutables import Map
 
 from overlayd.model.changes import Change
 from overlayd.model.keys import PublicKey
@@ -65,14 +66,12 @@ def plan(
             *machine.remove_rules(settings, observed),
             *machine.enable_forwarding(observed),
         ),
-        memory=evolve(_remember(there, wanted, braked, memory, lacking_since), names=names),
+        memory=evolve(_remember(there, wanted, braked, memory, lacking_since), names=Map(names)),
         state=_pod_cidrs_state(settings, lacking_since, now),
         own=Own(address_of(settings, node), overlay, node.pod_cidrs),
-        names=wanted.owners.behind,
+        names=Map(wanted.owners.behind),
         quarantines=wanted.quarantines,
         held=held_peers(braked.held, names, now),
-        not_announced=wanted.owners.not_announced,
-        not_carried=wanted.not_carried,
         foreign_routes=routes.foreign_routes(settings, observed, others, node.pod_cidrs),
     )
 
@@ -86,6 +85,8 @@ def _lead_traffic(
 ) -> Iterator[Change]:
     """A link takes routes only once it is up, and packets as large as they will stay."""
     mtu = wanted_mtu(settings, observed, _dialled(there, wanted))
+    if there.device.elsewhere and there.link is not None and mtu is not None:
+        mtu = min(mtu, there.link.mtu)  # the rest of the peers may need what it has
     yield from machine.set_mtu(settings, there, mtu)
     yield from machine.bring_up(settings, there)
     yield from routes.set_routes(settings, there, overlay)
@@ -134,8 +135,8 @@ def _remember(
         held=braked.since,
         departed=braked.departed,
         populations=braked.populations,
-        endpoints=endpoints,
-        counters={key: (p.sent, p.received) for key, p in there.device.peers.items()},
+        endpoints=Map(endpoints),
+        before=there.device.peers,
         no_pod_cidrs_since=lacking_since,
     )
 

@@ -47,7 +47,7 @@ def plan_repairs(
         wanted = desired(settings, inventory.nodes, there, device.public_key or observed.remembered)
         unwanted = frozenset(device.peers.keys() - wanted.peers.keys())
         held = brake(device, unwanted, True, memory, now).held
-        names = dict(names) | dict(wanted.owners.behind)
+        names = names.update(wanted.owners.behind)
     return Plan(
         changes=_repairs(settings, observed, there),
         memory=evolve(memory, held=held),

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 
 from attrs import field, frozen
+from immutables import Map
 
 from overlayd.model.changes import Change
 from overlayd.model.keys import PublicKey
+from overlayd.model.machine import Peer
 from overlayd.model.node import Endpoint
 from overlayd.model.status import ForeignRoute, Held, Own, Quarantine, State
 
@@ -25,9 +27,9 @@ class Memory:
     held: Mapping[PublicKey, float] = field(factory=dict)  # peers the brake keeps, since when
     departed: Mapping[PublicKey, float] = field(factory=dict)  # removals of the last minute
     populations: tuple[tuple[float, int], ...] = ()  # how many peers the device had, when
-    endpoints: Mapping[PublicKey, Endpoint] = field(factory=dict)  # as configured
-    counters: Mapping[PublicKey, tuple[int, int]] = field(factory=dict)  # bytes sent, received
-    names: Mapping[PublicKey, str] = field(factory=dict)  # last known behind the device's peers
+    endpoints: Map[PublicKey, Endpoint] = field(factory=Map)  # as configured
+    before: Map[PublicKey, Peer] = field(factory=Map)  # the device's peers at the last reading
+    names: Map[PublicKey, str] = field(factory=Map)  # last known behind the device's peers
     no_pod_cidrs_since: float | None = None
 
 
@@ -36,16 +38,16 @@ class Plan:
     """The whole decision for one pass.
 
     `state` is None where nothing stands in the way; otherwise it names what does. `changes` are in
-    the order in which they are to be made. `names` tells which Node is behind a key.
+    the order in which they are to be made. `names` tells which Node is behind a key. `about` are
+    the names of the Nodes that were looked at, None for all.
     """
 
     changes: tuple[Change, ...]
     memory: Memory
     state: State | None = None
     own: Own = field(factory=Own)
-    names: Mapping[PublicKey, str] = field(factory=dict)
+    names: Map[PublicKey, str] = field(factory=Map)
     quarantines: tuple[Quarantine, ...] = ()
     held: tuple[Held, ...] = ()
-    not_announced: tuple[str, ...] = ()  # Nodes without a key
-    not_carried: tuple[str, ...] = ()  # prefixes of a family that no option names
     foreign_routes: tuple[ForeignRoute, ...] = ()
+    about: frozenset[str] | None = None

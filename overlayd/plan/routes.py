@@ -59,13 +59,7 @@ def foreign_routes(
     `given` is what the peers of other Nodes get; `own` are our own podCIDRs, whose routes lead to
     our own pods.
     """
-    near = [
-        route
-        for route in observed.routes
-        if _is_foreign(settings, route)
-        and inside(route.destination, settings.networks)
-        and not inside(route.destination, own)
-    ]
+    near = near_routes(settings, observed, own)
     if not near:
         return ()
     peers = PrefixIndex.of((p, name) for name, found in given.items() for p in found)
@@ -78,6 +72,19 @@ def foreign_routes(
             (prefix, names), *_ = taken
             named.append(ForeignRoute(route, f"takes traffic for {prefix} of {min(names)}"))
     return tuple(named)
+
+
+def near_routes(
+    settings: Settings, observed: Observed, own: tuple[IPNetwork, ...]
+) -> frozenset[Route]:
+    """Routes that are not ours, inside the networks and outside our own podCIDRs."""
+    return frozenset(
+        route
+        for route in observed.routes
+        if _is_foreign(settings, route)
+        and inside(route.destination, settings.networks)
+        and not inside(route.destination, own)
+    )
 
 
 def _wanted(settings: Settings, network: IPv4Network, source: IPAddress | None) -> Route:

@@ -52,7 +52,7 @@ class Handshakes(Service):
         names = dict.fromkeys(peers, "") | dict(result.plan.names)
         self._queue = [
             StartHandshake(name, key, peers[key].keepalive if key in peers else 0, WHY)
-            for key, name in names.items()
+            for key, name in sorted(names.items(), key=lambda item: (item[1], item[0]))
         ]
         if self._queue and self._next is None and not self._under_way:
             self._log.info("starting handshakes with {count} peers", count=len(self._queue))

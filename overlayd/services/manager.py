@@ -13,16 +13,16 @@ from overlayd.model.errors import OverlaydError, Stopping
 from overlayd.model.node import Inventory
 from overlayd.model.status import ChangeReport, PassReport
 from overlayd.model.text import rfc3339
-from overlayd.passes import PassResult
+from overlayd.passes import PassResult, Reads, Work
 from overlayd.plan.result import Memory, Now
+from overlayd.plan.standing import Standing
 from overlayd.services.drift import Drift
+from overlayd.services.pass_log import PassLog
+from overlayd.services.readings import Readings
 from overlayd.services.thread import Call
 
-RunPass = Callable[[Inventory | None, Memory, Now], PassResult]
+RunPass = Callable[[Work], PassResult]
 
-SHORTEST_PERIOD = 2.0  # seconds between two passes that nobody asked for
-LONGEST_PERIOD = 15.0  # within which a peer or key that someone changed is repaired
-SHARE = 0.01  # of one core that periodic passes may take
 CHECK_AFTER = 0.2  # seconds after a pass that changed something
 SHARE_OF_CHECKS = 0.1  # of one core while changes come without end
 
@@ -30,8 +30,8 @@ SHARE_OF_CHECKS = 0.1  # of one core while changes come without end
 class PeerManager(Service):
     """Runs passes on the machine's thread.
 
-    Its inputs only set "wanted"; what comes while a pass runs is one more pass. A pass that failed
-    in part is run again with back-off: what could be done is done. `finished` hears of each pass.
+    Its inputs only set what is wanted; what comes while a pass runs is one more pass. A pass that
+    failed in part is run again with back-off: what could be done is done.
     """
 
     _log = Logger()
@@ -52,10 +52,13 @@ class PeerManager(Service):
         self.inventory: Inventory | None = None  # the newest
         self.inventory_at = 0.0  # when it came, by the clock
         self._memory = Memory()
+        self._standing: Standing | None = None
+        self._readings = Readings()
         self._wanted: list[str] = []
+        self._reads = Reads.NOTHING  # how much the next pass reads
         self._waiters: list[Deferred[PassReport]] = []
         self._announced = ""  # what the kernel announced while a pass ran
-        self._complaints: frozenset[tuple[str, str]] = frozenset()  # of the last pass
+        self._pass_log = PassLog()
         self._next: IDelayedCall | None = None
         self._busy: Deferred[None] | None = None
         self._passed: Inventory | None = None  # what the last successful pass brought about
@@ -63,6 +66,7 @@ class PeerManager(Service):
         self._readers: list[Callable[[], None]] = []
         self.result: PassResult | None = None
         self.report: PassReport | None = None
+        self.trouble: PassReport | None = None  # the last pass that failed, until one succeeds
         self.attempts = 0  # passes that failed in a row
         self.passes = 0
         self.has_converged = False  # whether one pass on an inventory left nothing undone
@@ -85,26 +89,28 @@ class PeerManager(Service):
             inventory = evolve(inventory, changed=inventory.changed | self.inventory.changed)
         self.inventory = inventory
         self.inventory_at = self._clock.seconds()
-        self.want(_named(inventory.changed))
+        self.want(_named(inventory.changed), Reads.NOTHING)
 
-    def want(self, reason: str) -> None:
+    def want(self, reason: str, reads: Reads = Reads.EVERYTHING) -> None:
         """Run a pass as soon as none is running."""
         self._wanted.append(reason)
+        self._reads = max(self._reads, reads)
         if self.running and self._busy is None:
             self._begin()
 
     def kernel_announced(self, reason: str) -> None:
         """Someone changed what is ours: repair it now, or later where someone keeps undoing it.
 
-        A pass that fails may announce itself, so after a failure the retry comes when it comes.
+        A pass whose changes fail may announce itself, and then the retry comes when it comes. One
+        that could not read the tunnel changes nothing that would.
         """
         if self._busy is not None:
             self._announced = reason
-        elif self.drift.pause(self._clock.seconds()) == 0 and not self.attempts:
-            self.want(reason)
+        elif self.drift.pause(self._clock.seconds()) == 0 and not self._changes_failed:
+            self.want(reason, Reads.NETWORK)
 
     def resync(self) -> "Deferred[PassReport]":
-        """Run a full pass; fire with its report. It begins after this call."""
+        """Run a pass over everything; fire with its report. It begins after this call."""
         answered: Deferred[PassReport] = Deferred()
         self._waiters.append(answered)
         self.want("resync was asked for")
@@ -114,6 +120,10 @@ class PeerManager(Service):
     def next_in(self) -> float | None:
         """Seconds until the next pass that nobody asked for; None while one runs."""
         return None if self._next is None else self._next.getTime() - self._clock.seconds()
+
+    @property
+    def _changes_failed(self) -> bool:
+        return self.attempts > 0 and not self._readings.tunnel_is_silent
 
     # --- the service ---
 
@@ -139,7 +149,7 @@ class PeerManager(Service):
         while self._wanted and self.running:
             reasons, self._wanted = tuple(dict.fromkeys(self._wanted)), []
             waiters, self._waiters = self._waiters, []
-            await self._one_pass(reasons)
+            await self._one_pass(reasons, self._take_work(whole=bool(waiters)))
             for reader in self._readers:
                 self._tell(reader)
             for waiter in waiters:
@@ -153,26 +163,30 @@ class PeerManager(Service):
             if self.attempts:
                 self._schedule(self._retry(self.attempts - 1), "the last pass failed")
             else:
-                pause = self.drift.pause(self._clock.seconds())
-                delay = 0.0 if announced else self._period()
-                self._schedule(max(delay, pause), announced or "it was time")
+                self._schedule_next(announced)
         if busy is not None:
             busy.callback(None)
 
-    def _period(self) -> float:
-        """Soon where the last pass changed something: to see that it is there. Else by its cost."""
-        cpu = self.result.cpu if self.result is not None else 0.0
-        if self.report is not None and any(c.error is None for c in self.report.changes):
-            return max(CHECK_AFTER, cpu / SHARE_OF_CHECKS)
-        return min(LONGEST_PERIOD, max(SHORTEST_PERIOD, cpu / SHARE))
+    def _schedule_next(self, announced: str) -> None:
+        """Soon where something was changed: to see that it is there. Else when it is time."""
+        now = self._clock.seconds()
+        pause = self.drift.pause(now)
+        if announced:
+            self._schedule(pause, announced, Reads.NETWORK)
+        elif self.report is not None and any(c.error is None for c in self.report.changes):
+            seconds = self.result.seconds if self.result is not None else 0.0
+            delay = max(CHECK_AFTER, seconds / SHARE_OF_CHECKS, pause)
+            self._schedule(delay, "the last pass changed something", Reads.NOTHING)
+        else:
+            self._schedule(max(self._readings.due_in(now), pause), "it was time")
 
-    def _schedule(self, delay: float, reason: str) -> None:
+    def _schedule(self, delay: float, reason: str, reads: Reads = Reads.EVERYTHING) -> None:
         self._cancel()
-        self._next = self._clock.callLater(delay, partial(self._due, reason))
+        self._next = self._clock.callLater(delay, partial(self._due, reason, reads))
 
-    def _due(self, reason: str) -> None:
+    def _due(self, reason: str, reads: Reads) -> None:
         self._next = None
-        self.want(reason)
+        self.want(reason, reads)
 
     def _cancel(self) -> None:
         if self._next is not None:
@@ -186,45 +200,55 @@ class PeerManager(Service):
 
     # --- one pass ---
 
-    async def _one_pass(self, reasons: tuple[str, ...]) -> None:
-        inventory, now = self.inventory, Now(self._clock.seconds(), self.wall())
+    def _take_work(self, whole: bool) -> Work:
+        now = self._clock.seconds()
+        reads, self._reads = self._reads, Reads.NOTHING
+        if self._readings.due_in(now) <= 0 and not self._readings.tunnel_is_silent:
+            reads = Reads.EVERYTHING  # Node events that never end do not put it off
+        whole |= reads is Reads.EVERYTHING and self._readings.whole_is_due(now)
+        standing = None if whole else self._standing
+        return Work(self.inventory, self._memory, Now(now, self.wall()), standing, reads)
+
+    async def _one_pass(self, reasons: tuple[str, ...], work: Work) -> None:
         self.passes += 1
         report = PassReport(
-            number=self.passes, why="; ".join(reasons), began=rfc3339(now.wall), duration=0.0
+            number=self.passes, why="; ".join(reasons), began=rfc3339(work.now.wall), duration=0.0
         )
         try:
-            result = await self._thread(self._run_pass, inventory, self._memory, now)
+            result = await self._thread(self._run_pass, work)
         except OverlaydError as error:
-            complaint = frozenset({("", str(error))})
-            if complaint != self._complaints:
-                self._log.error("the pass failed: {error}", error=error)
-            self._complaints = complaint
-            self._finish(evolve(report, error=str(error)), now)
+            self._pass_log.could_not_read(str(error))
+            self._standing = None
+            self._finish(evolve(report, error=str(error)), work)
         except Exception as error:
-            self._log.failure("the pass failed in a way nobody thought of")
-            self._finish(evolve(report, error=f"an error in overlayd itself: {error!r}"), now)
+            self._pass_log.broke()
+            self._standing = None
+            self._finish(evolve(report, error=f"an error in overlayd itself: {error!r}"), work)
         else:
-            self._took(result, inventory, report, now)
+            self._took(result, report, work)
 
-    def _took(
-        self, result: PassResult, inventory: Inventory | None, report: PassReport, now: Now
-    ) -> None:
-        if inventory is not None and inventory is self._passed:
-            self.drift.count(result, report.began, now.monotonic)
-        if not result.failures:
-            self._passed = inventory
-            self.has_converged |= inventory is not None and result.plan.state is None
-        self._memory = result.plan.memory
+    def _took(self, result: PassResult, report: PassReport, work: Work) -> None:
+        self._readings.took(work, result)
+        if result.error is None:
+            self._memory, self._standing = result.plan.memory, result.standing
+        if work.inventory is not None and work.inventory is self._passed:
+            self.drift.count(result, report.began, work.now.monotonic)
+        failed = bool(result.failures) or self._readings.tunnel_is_silent
+        if not failed:
+            self._passed = work.inventory
+            self.has_converged |= work.inventory is not None and result.plan.state is None
         self.result = result
-        self._log_changes(result)
+        self._pass_log.changes(result, self.drift.fights)
         changes = (ChangeReport(str(o.change), o.change.why, o.error) for o in result.outcomes)
-        self._finish(evolve(report, changes=tuple(changes)), now, bool(result.failures))
+        self._finish(evolve(report, changes=tuple(changes), error=result.error), work, failed)
         for listener in self._listeners:
             self._tell(partial(listener, result))
 
-    def _finish(self, report: PassReport, now: Now, failed: bool = True) -> None:
+    def _finish(self, report: PassReport, work: Work, failed: bool = True) -> None:
         self.attempts = self.attempts + 1 if failed else 0
-        self.report = evolve(report, duration=self._clock.seconds() - now.monotonic)
+        self.report = evolve(report, duration=self._clock.seconds() - work.now.monotonic)
+        if report.failed or not failed:
+            self.trouble = self.report if failed else None
         self.finished_at = self._clock.seconds()
 
     def _tell(self, listener: Callable[[], None]) -> None:
@@ -233,23 +257,6 @@ class PeerManager(Service):
         except Exception:
             # One that breaks must cost neither the others nor who waits for this pass.
             self._log.failure("what follows a pass failed in a way nobody thought of")
-
-    def _log_changes(self, result: PassResult) -> None:
-        """One line for each change that was made, and for each failure that is a new one."""
-        failures = frozenset((str(o.change), o.error or "") for o in result.failures)
-        for outcome in result.outcomes:
-            change = outcome.change
-            if outcome.error is None:
-                if str(change) not in self.drift.fights:
-                    self._log.info("{change} ({why})", change=change, why=change.why)
-            elif (str(change), outcome.error) in failures - self._complaints:
-                self._log.error(
-                    "could not {change} ({why}): {error}",
-                    change=change,
-                    why=change.why,
-                    error=outcome.error,
-                )
-        self._complaints = failures
 
 
 def _named(changed: frozenset[str], most: int = 3) -> str:

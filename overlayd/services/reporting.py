@@ -20,6 +20,8 @@ from overlayd.model.status import (
     Status,
 )
 from overlayd.passes import PassResult
+from overlayd.plan.claims import not_carried
+from overlayd.plan.owners import not_announced
 from overlayd.services.announcer import Announcer
 from overlayd.services.manager import PeerManager
 from overlayd.services.watch import NodeWatch
@@ -77,6 +79,8 @@ class Reporting:
             status = evolve(
                 status,
                 inventory=InventoryStatus(len(inventory.nodes), inventory.resource_version, age),
+                not_announced=not_announced(self._settings, inventory.nodes.values()),
+                not_carried=not_carried(inventory.nodes.values()),
             )
         if result is None:
             return status
@@ -85,8 +89,6 @@ class Reporting:
             peers=Counter(peer.state for peer in self.peers()),
             quarantines=result.plan.quarantines,
             held=result.plan.held,
-            not_announced=result.plan.not_announced,
-            not_carried=result.plan.not_carried,
             foreign_routes=result.plan.foreign_routes,
         )
 
@@ -98,7 +100,7 @@ class Reporting:
         if result is not None and result.plan.state is not None:
             return result.plan.state
         if manager.attempts:
-            return State(StateName.RETRYING, _trouble(manager.report))
+            return State(StateName.RETRYING, _trouble(manager.trouble))
         if result is None or manager.inventory is None:
             return State(StateName.STARTING, "waiting for the first list of Nodes")
         if result.forwarding_error is not None:
@@ -132,12 +134,12 @@ class Reporting:
     def peers(self) -> Sequence[PeerStatus]:
         """The peers as the last pass read them, by the name of their Node."""
         result = self._manager.result
-        if result is None or result.observed.device is None:
+        if result is None or result.known.device is None:
             return ()
         held = {h.key: h.node for h in result.plan.held}
         wall = self._manager.wall()
         found = []
-        for key, peer in result.observed.device.peers.items():
+        for key, peer in result.known.device.peers.items():
             name = result.plan.names.get(key, held.get(key, ""))
             state = "held" if key in held else _state(peer, wall) if name else "unknown"
             found.append(PeerStatus(name, peer, state))
@@ -157,17 +159,17 @@ class Reporting:
     def _device(self, result: PassResult | None) -> DeviceStatus:
         name = self._settings.wg_dev
         device = DeviceStatus(name, self._settings.tunnel.value)
-        if result is None or result.observed.device is None or result.public_key is None:
+        if result is None or result.known.device is None or result.public_key is None:
             return device
-        link = result.observed.links.get(name)
+        link = result.known.links.get(name)
         return evolve(
             device,
             present=True,
             up=link is not None and link.up,
             public_key=result.public_key,
-            listen_port=result.observed.device.listen_port,
+            listen_port=result.known.device.listen_port,
             mtu=link.mtu if link else 0,
-            addresses=tuple(sorted(result.observed.addresses_of(name), key=str)),
+            addresses=tuple(sorted(result.known.addresses_of(name), key=str)),
         )
 
 

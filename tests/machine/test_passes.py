@@ -14,7 +14,7 @@ from overlayd.model.keys import PublicKey
 from overlayd.model.node import Inventory, Node
 from overlayd.model.settings import Settings
 from overlayd.model.status import StateName
-from overlayd.passes import NOT_TRIED, PassResult, run_pass
+from overlayd.passes import NOT_TRIED, PassResult, Work, run_pass
 from overlayd.plan.result import Memory, Now
 from overlayd.tunnel.userspace import UserspaceTunnel
 from tests.machine.processes import kill, tunnel_process
@@ -62,7 +62,7 @@ class PassTests(SynchronousTestCase):
 
     def run_pass(self, inventory: Inventory | None = INVENTORY) -> PassResult:
         now = Now(monotonic=100.0, wall=1_000_000.0)
-        return run_pass(self.network, self.tunnel, SETTINGS, inventory, Memory(), now)
+        return run_pass(self.network, self.tunnel, SETTINGS, Work(inventory, Memory(), now))
 
     def test_one_pass_makes_everything(self) -> None:
         """The first pass makes all there is, and the second finds nothing to do."""

@@ -4,8 +4,10 @@ from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from overlayd.model.node import Claim
+from overlayd.plan.claims import not_carried
 from overlayd.plan.desired import desired
 from overlayd.plan.ground import ground
+from overlayd.plan.owners import not_announced
 from tests.pure.cluster import (
     NODE_B,
     NODE_C,
@@ -46,7 +48,7 @@ class PlainClaims(SynchronousTestCase):
         wanted = judged(silent, evolve(NODE_B, created="2025"))
         self.assertEqual(having(wanted), {"b": nets("100.64.0.2 10.244.2.0/24")})
         self.assertEqual(left_out(wanted), [])
-        self.assertEqual(wanted.owners.not_announced, ("w",))
+        self.assertEqual(not_announced(SETTINGS, [OUR_NODE, silent, NODE_B]), ("w",))
 
     def test_what_lies_outside_is_left_out(self) -> None:
         """A prefix outside our networks costs itself, also one that contains a network of ours."""
@@ -74,14 +76,15 @@ class PlainClaims(SynchronousTestCase):
 
     def test_ipv6_is_not_carried(self) -> None:
         """IPv6 is said once however many Nodes have it, and is no quarantine."""
-        wanted = judged(
+        nodes = (
             node("b", "10.0.0.2", B, "100.64.0.2 fd00::2", "fd00:b::/64 10.244.2.0/24"),
             node("c", "10.0.0.3", C, "", "fd00:c::/64"),
         )
+        wanted = judged(*nodes)
         self.assertEqual(having(wanted)["b"], nets("100.64.0.2 10.244.2.0/24"))
         self.assertEqual(left_out(wanted), [])
         self.assertEqual(
-            wanted.not_carried,
+            not_carried(nodes),
             ("IPv6 overlay address fd00::2 of b", "IPv6 podCIDR fd00:b::/64 of b and 1 more"),
         )
 

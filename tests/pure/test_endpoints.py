@@ -1,6 +1,7 @@
 """Where a peer is dialled, and when WireGuard's own idea of it is overruled."""
 
 from attrs import evolve
+from immutables import Map
 from twisted.trial.unittest import SynchronousTestCase
 
 from overlayd.model.changes import MoveEndpoint
@@ -77,7 +78,9 @@ class Roaming(SynchronousTestCase):
         self.roamed = evolve(
             PEER_B, endpoint=ROAMED, last_handshake=WALL - 1000, sent=500, received=100
         )
-        self.before = Memory(endpoints={B: CONFIGURED}, counters={B: (400, 100)})
+        self.before = Memory(
+            endpoints=Map({B: CONFIGURED}), before=Map({B: Peer(B, sent=400, received=100)})
+        )
 
     def test_a_missing_one_is_set(self) -> None:
         """A peer without an endpoint gets the configured one at once."""

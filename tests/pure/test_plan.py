@@ -288,7 +288,7 @@ class ResultTests(SynchronousTestCase):
         """The Nodes behind the keys, old ones too; nobody is behind a stray key."""
         there = working(evolve(PEER_B, key=OLD), peer(C))
         names = planned(there, inventory(NODE_B)).names
-        self.assertEqual(names, {OLD: "b", B: "b"})
+        self.assertEqual(dict(names), {OLD: "b", B: "b"})
 
     def test_the_next_plan_knows_what_went(self) -> None:
         """Removals, counters, configured endpoints and the population are remembered."""
@@ -297,8 +297,8 @@ class ResultTests(SynchronousTestCase):
         self.assertEqual([type(c) for c in decided.changes], [RemovePeer])
         memory = decided.memory
         self.assertEqual(memory.departed, {OLD: 1000.0})
-        self.assertEqual(memory.counters[OLD], (5, 7))
-        self.assertEqual(memory.endpoints, {B: PEER_B.endpoint})
+        self.assertEqual((memory.before[OLD].sent, memory.before[OLD].received), (5, 7))
+        self.assertEqual(dict(memory.endpoints), {B: PEER_B.endpoint})
         self.assertEqual(memory.populations, ((1000.0, 2),))
 
     def test_a_whole_life(self) -> None:

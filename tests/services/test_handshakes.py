@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from attrs import evolve
+from immutables import Map
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -25,7 +26,8 @@ def key(number: int) -> PublicKey:
 
 def after(*changes: Change, names: int = 0, error: str | None = None) -> PassResult:
     """A pass that made `changes`, with so many Nodes behind peers."""
-    plan = Plan(changes, Memory(), names={key(n): f"node{n}" for n in range(1, names + 1)})
+    named = Map({key(n): f"node{n}" for n in range(1, names + 1)})
+    plan = Plan(changes, Memory(), names=named)
     outcomes = tuple(Outcome(change, error) for change in changes)
     return PassResult(INVENTORY, BARE, plan, outcomes, None, 0.0)
 

@@ -11,15 +11,25 @@ from twisted.trial.unittest import SynchronousTestCase
 from overlayd.model.changes import BringUp, EnableForwarding, Outcome
 from overlayd.model.errors import Stopping, TunnelError
 from overlayd.model.node import Inventory, Node
-from overlayd.passes import PassResult
-from overlayd.plan.result import Memory, Now, Plan
-from overlayd.services.manager import LONGEST_PERIOD, SHORTEST_PERIOD, PeerManager
+from overlayd.model.prefix_index import PrefixIndex
+from overlayd.passes import PassResult, Reads, Work
+from overlayd.plan.result import Memory, Plan
+from overlayd.plan.standing import Standing
+from overlayd.services.manager import CHECK_AFTER, PeerManager
+from overlayd.services.readings import LONGEST_PERIOD, SHORTEST_PERIOD, WHOLE_PERIOD
 from tests.bare_machine import BARE
 
 
-def result(*outcomes: Outcome, cpu: float = 0.0) -> PassResult:
+def result(
+    *outcomes: Outcome,
+    seconds: float = 0.0,
+    left: Inventory | None = None,
+    error: str | None = None,
+) -> PassResult:
+    """A pass that made these changes. `left` is what it left the machine at, known to the next."""
     plan = Plan(changes=tuple(o.change for o in outcomes), memory=Memory())
-    return PassResult(None, BARE, plan, outcomes, None, cpu)
+    standing = None if left is None else Standing(left, BARE, PrefixIndex(), plan)
+    return PassResult(None, BARE, plan, outcomes, None, seconds, standing, error)
 
 
 def inventory(*names: str) -> Inventory:
@@ -34,7 +44,7 @@ FAILED = Outcome(BringUp("wg0", "it was down"), "no such device")
 class PeerManagerTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
-        self.calls: list[tuple[Inventory | None, Memory, Now]] = []
+        self.calls: list[Work] = []
         self.running: list[Deferred[Any]] = []
         self.manager = PeerManager(
             self.clock, lambda: 1000.0, self.thread, self.run_pass, lambda n: 20.0 * (n + 1)
@@ -45,8 +55,8 @@ class PeerManagerTests(SynchronousTestCase):
         self.running.append(Deferred())
         return self.running[-1]
 
-    def run_pass(self, inventory: Inventory | None, memory: Memory, now: Now) -> PassResult:
-        self.calls.append((inventory, memory, now))
+    def run_pass(self, work: Work) -> PassResult:
+        self.calls.append(work)
         return result()
 
     def finish(self, outcome: PassResult | Exception | None = None) -> None:
@@ -63,7 +73,7 @@ class PeerManagerTests(SynchronousTestCase):
     def test_first_pass_at_start(self) -> None:
         """A pass runs as soon as the daemon starts, without an inventory."""
         self.manager.startService()
-        self.assertEqual([call[0] for call in self.calls], [None])
+        self.assertEqual([work.inventory for work in self.calls], [None])
 
     def test_newest_inventory_wins(self) -> None:
         """What comes during a pass is one more pass, with the names that changed united."""
@@ -73,7 +83,7 @@ class PeerManagerTests(SynchronousTestCase):
         self.assertEqual(len(self.calls), 1)
         self.finish()
         self.assertEqual(len(self.calls), 2)
-        seen = self.calls[1][0]
+        seen = self.calls[1].inventory
         assert seen is not None
         self.assertEqual((set(seen.nodes), seen.changed), ({"a", "b"}, {"a", "b"}))
 
@@ -88,10 +98,10 @@ class PeerManagerTests(SynchronousTestCase):
 
     def test_a_pass_now_and_then(self) -> None:
         """Without any cause a pass runs again, the later the more it costs, up to a limit."""
-        for cpu, period in ((0.0, SHORTEST_PERIOD), (0.05, 5.0), (9.0, LONGEST_PERIOD)):
+        for seconds, period in ((0.0, SHORTEST_PERIOD), (0.05, 5.0), (9.0, LONGEST_PERIOD)):
             self.setUp()
             self.manager.startService()
-            self.finish(result(cpu=cpu))
+            self.finish(result(seconds=seconds))
             self.clock.advance(period - 0.01)
             self.assertEqual(len(self.calls), 1)
             self.clock.advance(0.01)
@@ -183,13 +193,81 @@ class PeerManagerTests(SynchronousTestCase):
         self.clock.advance(0)
         self.assertEqual(len(self.calls), 2)
 
+    def test_how_much_is_read(self) -> None:
+        """A Node's event reads nothing, the kernel's the network, and when it is time everything.
+
+        Without knowing how things stand everything is read: after a failure, and for a resync.
+        """
+        self.manager.startService()
+        there = inventory("a")
+        self.finish(result(left=there))
+        self.manager.take(there)
+        self.finish(result(left=there))
+        self.manager.kernel_announced("wg0 changed")
+        self.finish(result(left=there))
+        self.clock.advance(SHORTEST_PERIOD)
+        self.finish(result(FAILED))
+        self.manager.take(inventory("a", "b"))
+        self.finish(result(left=there))
+        self.manager.resync()
+        read = [None if work.standing is None else work.reads for work in self.calls]
+        self.assertEqual(read, [None, Reads.NOTHING, Reads.NETWORK, Reads.EVERYTHING, None, None])
+
+    def test_events_without_end_do_not_put_off_a_reading(self) -> None:
+        """While Nodes change all the time the machine is still read when it is time."""
+        self.manager.startService()
+        self.finish(result(left=inventory("a")))
+        read = []
+        for number in range(30):
+            self.clock.advance(0.1)
+            self.manager.take(inventory("a", str(number)))
+            read.append(self.calls[-1].reads)
+            self.finish(result(left=inventory("a")))
+        self.assertEqual(read.count(Reads.EVERYTHING), 1)
+
+    def test_everything_is_planned_anew_now_and_then(self) -> None:
+        """A reading is planned whole after a while, so that no mistake about a part stays."""
+        self.manager.startService()
+        self.finish(result(left=inventory("a")))
+        while self.clock.seconds() < WHOLE_PERIOD:
+            self.clock.advance(SHORTEST_PERIOD)
+            self.finish(result(left=inventory("a")))
+        whole = [n for n, work in enumerate(self.calls) if work.standing is None]
+        self.assertEqual(whole, [0, len(self.calls) - 1])
+
+    def test_a_change_is_looked_at_once_more(self) -> None:
+        """Soon after a pass that changed something a small one sees that all is well."""
+        self.start()
+        self.manager.take(inventory("a"))
+        self.finish(result(MADE, left=inventory("a")))
+        self.clock.advance(CHECK_AFTER)
+        self.assertEqual((len(self.calls), self.calls[-1].reads), (3, Reads.NOTHING))
+
+    def test_a_silent_tunnel(self) -> None:
+        """While the tunnel cannot be read, what the kernel announces is still repaired at once."""
+        self.manager.startService()
+        self.finish(result(left=inventory("a")))
+        self.clock.advance(SHORTEST_PERIOD)
+        self.finish(result(error="it does not answer"))
+        self.assertEqual(self.manager.attempts, 1)
+        self.manager.kernel_announced("a rule was removed")
+        self.assertEqual(self.calls[-1].reads, Reads.NETWORK)
+        self.assertIsNotNone(self.calls[-1].standing)
+        self.finish(result(MADE, left=inventory("a")))
+        self.assertEqual(self.manager.attempts, 2, "one that did not ask the tunnel heals nothing")
+        assert self.manager.trouble is not None
+        self.assertEqual(self.manager.trouble.error, "it does not answer")
+        self.clock.advance(40.0)
+        self.finish(result(left=inventory("a")))
+        self.assertEqual((self.manager.attempts, self.manager.trouble), (0, None))
+
     def test_memory_goes_from_pass_to_pass(self) -> None:
         """Each plan gets what the plan before it remembered."""
         self.manager.startService()
         memory = Memory(populations=((1.0, 5),))
         self.finish(PassResult(None, BARE, Plan((), memory), (), None, 0.0))
         self.manager.want("test")
-        self.assertIs(self.calls[-1][1], memory)
+        self.assertIs(self.calls[-1].memory, memory)
 
     def test_stop_waits_for_the_pass(self) -> None:
         """Stopping lets the pass under way end, refuses who still waits, and leaves no timer."""

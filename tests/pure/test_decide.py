@@ -1,0 +1,136 @@
+"""A pass that looks at what changed alone, against one that looks at everything."""
+
+from attrs import evolve
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from overlayd.model.changes import Outcome
+from overlayd.model.machine import Observed
+from overlayd.model.node import Inventory, Node
+from overlayd.plan.claim_index import follow, index_of
+from overlayd.plan.decide import decide
+from overlayd.plan.plan import plan
+from overlayd.plan.result import Memory, Now, Plan
+from overlayd.plan.standing import Standing, holders_in, stand
+from tests.pure.machine_in_memory import Machine
+from tests.pure.universes import NOW, SETTINGS, Universe, nodes, settle, universes
+
+law = settings(deadline=None, max_examples=60, derandomize=True)
+MOST = 5  # passes until all is at rest
+
+
+class Daemon:
+    """Passes over a machine in memory, each knowing where the one before left things."""
+
+    def __init__(self, there: Machine, inventory: Inventory) -> None:
+        self.there = there
+        self.memory = Memory()
+        self.standing: Standing | None = None
+        self.inventory = inventory
+        self.about: list[frozenset[str] | None] = []
+
+    def one_pass(self, reads: bool, now: Now = NOW) -> Plan:
+        observed = self.there.observe()
+        if self.standing is not None and not reads:
+            observed = self.standing.observed
+        holders = holders_in(observed.device, self.standing)
+        decided = decide(
+            SETTINGS, self.inventory, observed, holders, self.memory, now, self.standing
+        )
+        self.there.apply_all(decided.changes)
+        outcomes = [Outcome(change) for change in decided.changes]
+        self.standing = stand(self.inventory, observed, holders, decided, outcomes)
+        self.memory = decided.memory
+        self.about.append(decided.about)
+        return decided
+
+    def rest(self, reads: bool = False) -> Plan:
+        """Passes until one finds nothing to do."""
+        for _ in range(MOST):
+            decided = self.one_pass(reads)
+            if not decided.changes and self.standing is not None:
+                return decided
+        raise AssertionError(f"never comes to rest: {[str(c) for c in decided.changes]}")
+
+    def take(self, **changes: Node | None) -> None:
+        """Nodes that are others now, or gone."""
+        there, index = self.inventory.nodes, self.inventory.index
+        for name, new in changes.items():
+            index = follow(SETTINGS, index, there.get(name), new)
+            there = there.set(name, new) if new is not None else there.delete(name)
+        self.inventory = Inventory(there, frozenset(changes), "2", index=index)
+
+
+def indexed(inventory: Inventory) -> Inventory:
+    return evolve(inventory, index=index_of(SETTINGS, inventory.nodes.values()))
+
+
+def device_of(machine: Machine) -> dict[str, tuple[object, ...]]:
+    device = machine.observe().device
+    peers = device.peers.values() if device else ()
+    return {str(p.key): (p.endpoint, p.allowed_ips, p.keepalive) for p in peers}
+
+
+def released(memory: Memory) -> Memory:
+    """Without the brake: no pass remembers how many peers there were."""
+    return evolve(memory, populations=((NOW.monotonic, 1000),), departed={})
+
+
+changes = st.dictionaries(st.sampled_from("bcde"), st.none() | nodes(), min_size=1, max_size=3)
+
+
+class ScopeLaws(SynchronousTestCase):
+    def at_rest(self, universe: Universe) -> Daemon:
+        daemon = Daemon(Machine(universe.observed), indexed(universe.inventory))
+        daemon.memory = released(daemon.memory)
+        daemon.rest(reads=True)
+        daemon.memory = released(daemon.memory)
+        return daemon
+
+    @law
+    @given(universes(), st.lists(changes, min_size=1, max_size=4))
+    def test_events(self, universe: Universe, events: list[dict[str, Node | None]]) -> None:
+        """After any events the device is the one that a pass over everything would have left."""
+        daemon = self.at_rest(universe)
+        for event in events:
+            present = {n: e for n, e in event.items() if e or n in daemon.inventory.nodes}
+            daemon.take(**{n: evolve(e, name=n) if e else None for n, e in present.items()})
+            whole = Machine(daemon.there.observe())
+            settle(daemon.inventory, whole, daemon.memory, MOST)
+            decided = daemon.rest()
+            self.assertEqual(device_of(daemon.there), device_of(whole))
+            self.assertEqual(told(decided), told(everything(daemon)))
+            daemon.memory = released(daemon.memory)
+            assert daemon.standing is not None
+            self.assertEqual(
+                daemon.standing.holders, holders_in(daemon.there.observe().device, None)
+            )
+            self.assertEqual(daemon.standing.observed.device, daemon.there.observe().device)
+
+    @law
+    @given(universes(), universes())
+    def test_drift(self, universe: Universe, other: Universe) -> None:
+        """What somebody did to the peers is repaired as a pass over everything would."""
+        daemon = self.at_rest(universe)
+        daemon.there = Machine(disturbed(daemon.there.observe(), other.observed))
+        whole = daemon.there.copy()
+        settle(daemon.inventory, whole, daemon.memory, MOST)
+        daemon.rest(reads=True)
+        self.assertEqual(daemon.there.observe(), whole.observe())
+
+
+def disturbed(there: Observed, other: Observed) -> Observed:
+    """Our machine with the peers that another one has."""
+    if there.device is None or other.device is None:
+        return there
+    return evolve(there, device=evolve(there.device, peers=other.device.peers))
+
+
+def everything(daemon: Daemon) -> Plan:
+    return plan(SETTINGS, daemon.inventory, daemon.there.observe(), daemon.memory, NOW)
+
+
+def told(decided: Plan) -> tuple[object, ...]:
+    """What people are told of a plan."""
+    return (decided.quarantines, decided.held, decided.state, decided.own, dict(decided.names))
