@@ -94,7 +94,7 @@ class ClaimIndex:
     What lies outside the networks of the settings can never be granted, and is left out.
     """
 
-    keys: Map[PublicKey, frozenset[str]] = field(factory=Map)
+    keys: Map[PublicKey, tuple[str, ...]] = field(factory=Map)
     overlay: PrefixIndex[str] = field(factory=PrefixIndex)
     pods: PrefixIndex[str] = field(factory=PrefixIndex)
 

@@ -1,4 +1,4 @@
-"""Prefixes with those who have them: who has addresses of a prefix, found without comparing all."""
+"""Prefixes with those who have them: who has addresses of one, found without comparing all."""
 
 from collections.abc import Hashable, Iterable, Iterator
 from typing import Generic, TypeVar
@@ -10,8 +10,8 @@ from overlayd.model.addresses import IPNetwork
 
 T = TypeVar("T", bound=Hashable)
 
-Entry = tuple[IPNetwork, frozenset[T]]
-Level = Map[int, Entry[T]]  # the prefixes of one length, by their leading bits
+Owners = tuple[T, ...]  # sorted; a frozenset would take four times the memory
+Level = Map[int, Owners[T]]  # the prefixes of one length, by their leading bits
 
 
 @frozen
@@ -27,60 +27,76 @@ class PrefixIndex(Generic[T]):
     @staticmethod
     def of(pairs: Iterable[tuple[IPNetwork, T]]) -> "PrefixIndex[T]":
         """The same as adding each pair, and faster."""
-        levels: dict[tuple[int, int], dict[int, Entry[T]]] = {}
+        levels: dict[tuple[int, int], dict[int, Owners[T]]] = {}
         for prefix, owner in pairs:
             level = levels.setdefault((prefix.version, prefix.prefixlen), {})
             bits = _bits(prefix)
-            there = level.get(bits)
-            level[bits] = (prefix, there[1] | {owner} if there else frozenset((owner,)))
+            level[bits] = _with(level[bits], owner) if bits in level else (owner,)
         return PrefixIndex(Map((place, Map(level)) for place, level in levels.items()))
 
     def add(self, prefix: IPNetwork, owner: T) -> "PrefixIndex[T]":
         place, bits = (prefix.version, prefix.prefixlen), _bits(prefix)
         level = self._levels.get(place, Map())
-        there = level.get(bits)
-        owners = there[1] | {owner} if there else frozenset((owner,))
-        return PrefixIndex(self._levels.set(place, level.set(bits, (prefix, owners))))
+        owners = _with(level.get(bits, ()), owner)
+        return PrefixIndex(self._levels.set(place, level.set(bits, owners)))
 
     def discard(self, prefix: IPNetwork, owner: T) -> "PrefixIndex[T]":
         """Without this owner of exactly this prefix, if it was one."""
         place, bits = (prefix.version, prefix.prefixlen), _bits(prefix)
         level = self._levels.get(place, Map())
-        there = level.get(bits)
-        if there is None or owner not in there[1]:
+        owners = level.get(bits, ())
+        if owner not in owners:
             return self
-        if owners := there[1] - {owner}:
-            return PrefixIndex(self._levels.set(place, level.set(bits, (prefix, owners))))
+        if rest := tuple(o for o in owners if o != owner):
+            return PrefixIndex(self._levels.set(place, level.set(bits, rest)))
         if len(level) > 1:
             return PrefixIndex(self._levels.set(place, level.delete(bits)))
         return PrefixIndex(self._levels.delete(place))
 
-    def owners(self, prefix: IPNetwork) -> frozenset[T]:
+    def owners(self, prefix: IPNetwork) -> Owners[T]:
         """Those who have exactly this prefix."""
         level = self._levels.get((prefix.version, prefix.prefixlen))
-        there = level.get(_bits(prefix)) if level is not None else None
-        return there[1] if there else frozenset()
+        return level.get(_bits(prefix), ()) if level is not None else ()
 
-    def overlapping(self, prefix: IPNetwork) -> Iterator[Entry[T]]:
-        """Every prefix that shares addresses with this one, with its owners; in no order."""
+    def overlapping(self, prefix: IPNetwork) -> Iterator[T]:
+        """Those who have addresses of this prefix; in no order, and some of them repeatedly."""
+        for _, _, owners in self._overlapping(prefix):
+            yield from owners
+
+    def other_than(self, owner: T, prefix: IPNetwork) -> tuple[IPNetwork, T] | None:
+        """Somebody else who has addresses of this prefix, and of which one: the largest."""
+        others = (
+            (length, bits, other)
+            for length, bits, owners in self._overlapping(prefix)
+            for other in owners
+            if other != owner
+        )
+        found = min(others, default=None)
+        if found is None:
+            return None
+        length, bits, other = found
+        return type(prefix)((bits << prefix.max_prefixlen - length, length)), other
+
+    def _overlapping(self, prefix: IPNetwork) -> Iterator[tuple[int, int, Owners[T]]]:
+        """The prefixes that share addresses with this one, by length and leading bits."""
         bits, length = _bits(prefix), prefix.prefixlen
         for (version, its_length), level in self._levels.items():
             if version != prefix.version:
                 continue
             more = its_length - length
             if more <= 0:
-                there = level.get(bits >> -more)
-                if there is not None:
-                    yield there
+                candidates: Iterable[int] = (bits >> -more,)
             elif more < len(level).bit_length():
-                inside = range(bits << more, bits + 1 << more)
-                yield from (entry for b in inside if (entry := level.get(b)) is not None)
+                candidates = range(bits << more, bits + 1 << more)
             else:
-                yield from (entry for b, entry in level.items() if b >> more == bits)
+                candidates = (b for b in level if b >> more == bits)
+            for its_bits in candidates:
+                if owners := level.get(its_bits):
+                    yield its_length, its_bits, owners
 
-    def other_than(self, owner: T, prefix: IPNetwork) -> bool:
-        """Whether somebody else has addresses of this prefix."""
-        return any(len(have) > 1 or owner not in have for _, have in self.overlapping(prefix))
+
+def _with(owners: Owners[T], owner: T) -> Owners[T]:
+    return owners if owner in owners else tuple(sorted((*owners, owner)))  # type: ignore[type-var]
 
 
 def _bits(prefix: IPNetwork) -> int:

@@ -14,11 +14,11 @@ from overlayd.plan.overlay import host_prefix, inside, overlay_prefix, unmapped
 
 def index_of(settings: Settings, nodes: Iterable[Node]) -> ClaimIndex:
     """The index of all the Nodes, from scratch."""
-    keys: dict[PublicKey, frozenset[str]] = {}
+    keys: dict[PublicKey, tuple[str, ...]] = {}
     overlay, pods = [], []
     for node in nodes:
         if node.key is not None:
-            keys[node.key] = keys.get(node.key, frozenset()) | {node.name}
+            keys[node.key] = _with(keys.get(node.key, ()), node.name)
         overlay += [(prefix, node.name) for prefix in overlay_claims(settings, node)]
         pods += [(prefix, node.name) for prefix in pod_claims(settings, node)]
     return ClaimIndex(Map(keys), PrefixIndex.of(overlay), PrefixIndex.of(pods))
@@ -28,17 +28,16 @@ def follow(settings: Settings, index: ClaimIndex, old: Node | None, new: Node | 
     """The index after one Node changed; None where it was not there, or is not any more."""
     keys, overlay, pods = index.keys, index.overlay, index.pods
     if old is not None:
-        if old.key is not None and (rest := keys.get(old.key, frozenset()) - {old.name}):
-            keys = keys.set(old.key, rest)
-        elif old.key is not None and old.key in keys:
-            keys = keys.delete(old.key)
+        if old.key is not None:
+            rest = tuple(name for name in keys.get(old.key, ()) if name != old.name)
+            keys = keys.set(old.key, rest) if rest else keys.delete(old.key)
         for prefix in overlay_claims(settings, old):
             overlay = overlay.discard(prefix, old.name)
         for prefix in pod_claims(settings, old):
             pods = pods.discard(prefix, old.name)
     if new is not None:
         if new.key is not None:
-            keys = keys.set(new.key, keys.get(new.key, frozenset()) | {new.name})
+            keys = keys.set(new.key, _with(keys.get(new.key, ()), new.name))
         for prefix in overlay_claims(settings, new):
             overlay = overlay.add(prefix, new.name)
         for prefix in pod_claims(settings, new):
@@ -58,3 +57,7 @@ def overlay_claims(settings: Settings, node: Node) -> Iterator[IPNetwork]:
 
 def pod_claims(settings: Settings, node: Node) -> Iterator[IPNetwork]:
     return (prefix for prefix in node.pod_cidrs if inside(prefix, settings.pods))
+
+
+def _with(names: tuple[str, ...], name: str) -> tuple[str, ...]:
+    return names if name in names else tuple(sorted((*names, name)))

@@ -93,7 +93,7 @@ def _give_uncontested(
     claimed = PrefixIndex.of((c.prefix, c.node.name) for c in claims)
     contested = []
     for claim in claims:
-        if claimed.other_than(claim.node.name, claim.prefix):
+        if claimed.other_than(claim.node.name, claim.prefix) is not None:
             contested.append(claim)
         else:
             prefixes.setdefault(claim.node.name, []).append(claim.prefix)
@@ -114,7 +114,7 @@ def _give_in_order(
 ) -> Iterator[Quarantine]:
     given: PrefixIndex[str] = PrefixIndex()
     for claim in claims:
-        other = _given_to_another(given, claim)
+        other = given.other_than(claim.node.name, claim.prefix)
         if other is None:
             given = given.add(claim.prefix, claim.node.name)
             prefixes.setdefault(claim.node.name, []).append(claim.prefix)
@@ -123,19 +123,6 @@ def _give_in_order(
             what = "it" if prefix == claim.prefix else _text(claim.claim, prefix)
             how = "" if prefix == claim.prefix else ", which overlaps it"
             yield claim.quarantined(f"{holder} holds {what}{how}")
-
-
-def _given_to_another(given: PrefixIndex[str], claim: PrefixClaim) -> tuple[IPNetwork, str] | None:
-    """The first prefix in the way of this claim, and whose it is."""
-    in_the_way = [
-        (prefix, name)
-        for prefix, names in given.overlapping(claim.prefix)
-        for name in names
-        if name != claim.node.name
-    ]
-    return min(
-        in_the_way, key=lambda found: (found[0].prefixlen, str(found[0]), found[1]), default=None
-    )
 
 
 def _prefixes(

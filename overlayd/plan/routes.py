@@ -68,9 +68,8 @@ def foreign_routes(
         if route.destination in settings.networks:
             before = "takes all of its traffic" if route.metric == 0 else "would take its traffic"
             named.append(ForeignRoute(route, f"{before} past the tunnel"))
-        elif taken := sorted(peers.overlapping(route.destination), key=lambda t: str(t[0])):
-            (prefix, names), *_ = taken
-            named.append(ForeignRoute(route, f"takes traffic for {prefix} of {min(names)}"))
+        elif taken := peers.other_than("", route.destination):
+            named.append(ForeignRoute(route, f"takes traffic for {taken[0]} of {taken[1]}"))
     return tuple(named)
 
 

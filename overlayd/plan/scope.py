@@ -80,15 +80,11 @@ class Search:
             self._add_keys((node.key,))
         index, find = self._after.index, self._holders.overlapping
         for prefix in overlay_claims(self._settings, node):
-            for _, names in index.overlay.overlapping(prefix):
-                self._add_names(names)
-            for _, keys in find(prefix):
-                self._add_keys(keys)
+            self._add_names(index.overlay.overlapping(prefix))
+            self._add_keys(find(prefix))
         for prefix in pod_claims(self._settings, node):
-            for _, names in index.pods.overlapping(prefix):
-                self._add_names(names)
-            for _, keys in find(prefix):
-                self._add_keys(keys)
+            self._add_names(index.pods.overlapping(prefix))
+            self._add_keys(find(prefix))
 
     def _from_key(self, key: PublicKey) -> None:
         self._add_names(self._after.index.keys.get(key, ()))
@@ -98,11 +94,9 @@ class Search:
             return
         index = self._after.index
         for prefix in peer.allowed_ips:
-            for claims in (index.overlay, index.pods):
-                for _, names in claims.overlapping(prefix):
-                    self._add_names(names)
-            for _, keys in self._holders.overlapping(prefix):
-                self._add_keys(keys)
+            self._add_names(index.overlay.overlapping(prefix))
+            self._add_names(index.pods.overlapping(prefix))
+            self._add_keys(self._holders.overlapping(prefix))
 
     def _add_names(self, names: Iterable[str]) -> None:
         new = set(names) - self._names
