@@ -19,6 +19,7 @@ from overlayd.model.node import Inventory
 from overlayd.model.prefix_index import PrefixIndex
 from overlayd.plan.result import Plan
 
+OfPeers = GrantPeer | MoveEndpoint | TrimPeer | RemovePeer
 Peers = Map[PublicKey, Peer]
 Holders = PrefixIndex[PublicKey]
 """The peers by the prefixes that they have."""
@@ -87,8 +88,12 @@ def stand(
         evolve(observed, device=evolve(observed.device, peers=peers)),
         holders,
         plan,
-        (plan.about or frozenset()) if outcomes else frozenset(),
+        frozenset(_node(outcome.change) for outcome in outcomes) - {""},
     )
+
+
+def _node(change: Change) -> str:
+    return change.node if isinstance(change, OfPeers) else ""
 
 
 def _follow(
