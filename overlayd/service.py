@@ -1,5 +1,6 @@
 """The top: `twistd overlayd` starts here, and one function builds and wires everything."""
 
+import ctypes
 import random
 import sys
 import time
@@ -30,6 +31,8 @@ from overlayd.tunnel.userspace import UserspaceTunnel
 
 __all__ = ["Options", "makeService"]
 
+_M_MMAP_THRESHOLD = -3  # malloc.h
+
 
 class Overlayd(MultiService):
     """The daemon. What keeps it from starting is one line on stderr, and status 1."""
@@ -51,6 +54,7 @@ def makeService(options: Options) -> IService:
     # The reactor's clock is the wall clock, and a clock set back an hour would stop every timer for
     # an hour. It is one attribute, read at each use, and no timer of ours is made yet.
     reactor.seconds = time.monotonic  # type: ignore[method-assign]
+    _give_back_large_buffers()
     return build(reactor, options.configuration)
 
 
@@ -91,6 +95,17 @@ def build(reactor: Any, configuration: Configuration) -> MultiService:
     for service in (control, manager, handshakes, announcer, events, watch):
         service.setServiceParent(daemon)
     return daemon
+
+
+def _give_back_large_buffers() -> None:
+    """Let the C library return buffers above 128 KiB to the kernel as soon as they are free.
+
+    glibc does so until the first is freed, and then keeps larger and larger ones (mallopt(3)):
+    pages of Nodes and readings of the tunnel would stay as 8 MiB of holes.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, 128 * 1024)
 
 
 def _retry() -> Callable[[int], float]:
