@@ -65,9 +65,11 @@ def _builds_on(
     if now_there is None or now_there.link is None or then_there is None or then_there.link is None:
         return False
     one, other = now_there.device, then_there.device
+    link, before_link = now_there.link, then_there.link
     return (
         one.public_key is not None
-        and (one.public_key, now_there.link.index) == (other.public_key, then_there.link.index)
+        and (one.public_key, link.index) == (other.public_key, before_link.index)
+        and link.mtu == before_link.mtu  # what it should be, all the peers say together
         and now_there.addresses == then_there.addresses
         and ways(settings, observed) == ways(settings, before)
         and near_routes(settings, observed, own) == near_routes(settings, before, own)

@@ -6,13 +6,24 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from overlayd.model.changes import Outcome
-from overlayd.model.machine import Observed
+from overlayd.model.machine import Link, Observed, Route
 from overlayd.model.node import Inventory, Node
 from overlayd.plan.claim_index import follow, index_of
 from overlayd.plan.decide import decide
 from overlayd.plan.plan import plan
 from overlayd.plan.result import Memory, Now, Plan
 from overlayd.plan.standing import Standing, holders_in, stand
+from tests.pure.cluster import (
+    NODE_B,
+    NODE_C,
+    PEER_B,
+    PEER_C,
+    inventory,
+    net,
+    with_link,
+    with_routes,
+    working,
+)
 from tests.pure.machine_in_memory import Machine
 from tests.pure.universes import NOW, SETTINGS, Universe, nodes, settle, universes
 
@@ -134,3 +145,38 @@ def everything(daemon: Daemon) -> Plan:
 def told(decided: Plan) -> tuple[object, ...]:
     """What people are told of a plan."""
     return (decided.quarantines, decided.held, decided.state, decided.own, dict(decided.names))
+
+
+class BuildsOnTests(SynchronousTestCase):
+    """What else has to be as it was, or everything is planned."""
+
+    def setUp(self) -> None:
+        self.daemon = Daemon(Machine(working(PEER_B, PEER_C)), indexed(inventory(NODE_B, NODE_C)))
+        self.daemon.rest(reads=True)
+
+    def about(self, there: Observed) -> frozenset[str] | None:
+        self.daemon.there.observed = there
+        return self.daemon.one_pass(reads=True).about
+
+    def test_nothing_else(self) -> None:
+        """With nothing changed our own Node alone is looked at."""
+        self.assertEqual(self.about(self.daemon.there.observed), {"a"})
+
+    def test_the_way_to_the_peers(self) -> None:
+        """Another MTU of ours, or of a way to peers, is a matter of all peers."""
+        there = self.daemon.there.observed
+        for name, mtu in (("wg0", 1300), ("eth0", 1400)):
+            changed = with_link(there, evolve(there.links[name], mtu=mtu))
+            self.assertIsNone(self.about(changed), name)
+
+    def test_a_pod_of_ours(self) -> None:
+        """A pod that starts on this node is none."""
+        there = with_link(self.daemon.there.observed, Link(9, "cali1", mtu=1400, up=True))
+        route = Route(net("10.244.1.7/32"), "cali1")
+        self.assertEqual(self.about(with_routes(there, route)), {"a"})
+
+    def test_a_route_past_the_tunnel(self) -> None:
+        """A foreign route inside our networks concerns whoever has those addresses."""
+        there = with_routes(self.daemon.there.observed, Route(net("10.244.2.0/25"), "eth0"))
+        self.assertIsNone(self.about(there))
+        self.assertEqual(len(self.daemon.rest().foreign_routes), 1)
