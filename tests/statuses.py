@@ -91,7 +91,7 @@ TROUBLED = evolve(
     api=ApiStatus(error="connection refused"),
     next_retry=3.0,
     quarantines=(QUARANTINE,),
-    held=(Held(key(5), "n5", 240.0),),
+    held=(Held(key(5), "n5", 240.0, "2026-01-01T00:04:00.000Z"),),
     not_announced=("windows-1", "virtual-1"),
     not_carried=("fd00::/64",),
     foreign_routes=(
@@ -123,7 +123,7 @@ def hostile(length: int) -> Status:
         api=ApiStatus(error=HOSTILE),
         announcement=AnnouncementStatus(reason=HOSTILE),
         quarantines=(Quarantine(HOSTILE, Claim.KEY, HOSTILE, HOSTILE),) * length,
-        held=(Held(key(5), HOSTILE, 1.0),) * length,
+        held=(Held(key(5), HOSTILE, 1.0, None),) * length,
         not_announced=(HOSTILE,) * length,
         not_carried=(HOSTILE,) * length,
         foreign_routes=(ForeignRoute(Route(IPv4Network("10.244.3.0/25"), link=HOSTILE), HOSTILE),)

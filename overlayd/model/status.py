@@ -53,6 +53,7 @@ class Held:
     key: PublicKey
     node: str
     remaining: float
+    until: str | None  # RFC 3339 in UTC; None where it stays for as long as things are as they are
 
 
 @frozen
