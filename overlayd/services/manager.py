@@ -66,7 +66,7 @@ class PeerManager(Service):
         self._busy: Deferred[None] | None = None
         self._passed: Inventory | None = None  # what the last successful pass brought about
         self._listeners: list[Callable[[PassResult], None]] = []
-        self._readers: list[Callable[[], None]] = []
+        self._readers: list[Callable[[PassReport], None]] = []
         self.result: PassResult | None = None
         self.report: PassReport | None = None
         self.trouble: PassReport | None = None  # the last pass that failed, until one succeeds
@@ -82,7 +82,7 @@ class PeerManager(Service):
         """Call `listener` after each pass that could read the machine."""
         self._listeners.append(listener)
 
-    def on_report(self, reader: Callable[[], None]) -> None:
+    def on_report(self, reader: Callable[[PassReport], None]) -> None:
         """Call `reader` after each pass, also after one that could not read the machine."""
         self._readers.append(reader)
 
@@ -182,10 +182,10 @@ class PeerManager(Service):
             reasons, self._wanted = tuple(dict.fromkeys(self._wanted)), []
             waiters, self._waiters = self._waiters, []
             await self._one_pass(reasons, self._take_work(whole=bool(waiters)))
+            assert self.report is not None  # _one_pass made it
             for reader in self._readers:
-                self._tell(reader)
+                self._tell(partial(reader, self.report))
             for waiter in waiters:
-                assert self.report is not None  # _one_pass made it
                 waiter.callback(self.report)
 
     def _rest(self, _: object) -> None:

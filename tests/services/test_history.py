@@ -106,7 +106,7 @@ class HistoryTests(SynchronousTestCase):
         )
 
     def test_bounded_as_a_whole(self) -> None:
-        """However many large passes: their changes are bounded together, and the oldest lose theirs."""
+        """All passes together keep a bounded number of changes; the oldest lose theirs first."""
         for n in range(PASSES):
             self.note(a_pass(n, *(made(f"{n}: {i}") for i in range(1_000))))
         kept = [len(past.report.changes) for past in self.history.passes]
