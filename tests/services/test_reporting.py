@@ -36,7 +36,7 @@ class ReportingTests(SynchronousTestCase):
         clock = Clock()
         self.plan = Plan((), Memory())
         manager = PeerManager(clock, lambda: 0.0, self.thread, self.run_pass, lambda n: 1.0)
-        session = NodeSession(client("http://127.0.0.1:1"))
+        session = NodeSession(client("http://127.0.0.1:1"), SETTINGS)
         watch = NodeWatch(clock, self.thread, session, manager.take, Pace(lambda n: 1.0, lambda: 0))
         announcer = Announcer(clock, SETTINGS, lambda values: Deferred(), lambda n: 1.0)
         self.reporting = Reporting(clock, SETTINGS, watch, manager, announcer)
