@@ -100,7 +100,7 @@ def held_peers(
     `ends` is whether they go when their time is over, as things stand.
     """
     found = []
-    for key in sorted(held, key=lambda k: (held[k], k)):
+    for key in sorted(held, key=lambda k: (held[k], names.get(k, ""), k)):
         remaining = max(0.0, HOLD - (now.monotonic - held[key]))
         until = rfc3339(now.wall + remaining) if ends else None
         found.append(Held(key, names.get(key, ""), remaining, until))

@@ -278,6 +278,16 @@ class ConfirmedTests(SynchronousTestCase):
         back = planned(self.there, inventory(), decided.memory, at(1002))
         self.assertEqual(gone(back), {key(0), key(1)})
 
+    def test_without_an_inventory_it_is_kept(self) -> None:
+        """The operator's word outlives a time without an inventory, for peers that are there."""
+        decided = planned(working(*crowd(5)[1:]), None, self.memory, at(1001))
+        self.assertEqual(decided.memory.confirmed, {key(1)})
+
+    def test_what_was_held_is_in_the_memory_of_its_end(self) -> None:
+        """A removal that was held can be told from others, also as it goes."""
+        decided = planned(self.there, inventory(), self.memory, at(1001))
+        self.assertEqual(gone(decided) & decided.memory.held.keys(), {key(0), key(1)})
+
 
 class UntilTests(SynchronousTestCase):
     def test_the_end_by_the_wall_clock(self) -> None:
@@ -286,6 +296,14 @@ class UntilTests(SynchronousTestCase):
         self.assertEqual({h.until for h in first.held}, {"1970-01-01T00:05:00.000Z"})
         later = planned(working(*crowd(4)), inventory(), first.memory, Now(1060.0, 7200.0))
         self.assertEqual({h.until for h in later.held}, {"1970-01-01T02:04:00.000Z"})
+
+    def test_in_the_order_of_their_end(self) -> None:
+        """Those that go first come first; those of one moment by the names of their Nodes."""
+        peers, nodes = staying(5)
+        before = planned(working(*peers), inventory(*nodes))
+        first = planned(working(*peers), inventory(nodes[2]), before.memory, at(1000))
+        then = planned(working(*peers), inventory(), first.memory, at(1001))
+        self.assertEqual([h.node for h in then.held], ["s0", "s1", "s3", "s4", "s2"])
 
     def test_no_end(self) -> None:
         """While nothing goes at all, there is no end to be told."""

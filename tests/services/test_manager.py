@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from overlayd.model.changes import BringUp, EnableForwarding, Outcome
+from overlayd.model.changes import BringUp, EnableForwarding, Outcome, RemovePeer
 from overlayd.model.errors import NotNow, Stopping, TunnelError
 from overlayd.model.node import Inventory, Node
 from overlayd.model.prefix_index import PrefixIndex
@@ -166,6 +166,17 @@ class PeerManagerTests(SynchronousTestCase):
         self.finish(result(MADE))
         self.assertEqual(self.manager.drift.total, 1)
         self.assertEqual([r.text for r in self.manager.drift.last], ["bring wg0 up"])
+
+    def test_what_was_held_is_no_repair(self) -> None:
+        """A peer that goes because its time is over, or confirmed, is nobody's drift."""
+        self.start()
+        self.manager.take(inventory("a"))
+        self.finish()
+        changes = (RemovePeer("n1", key(1), "it was held"), RemovePeer("n2", key(2), "a stranger"))
+        plan = Plan(changes, Memory(held={key(1): 1.0}))
+        self.manager.want("test")
+        self.finish(PassResult(None, BARE, plan, tuple(map(Outcome, changes)), None, 0.0))
+        self.assertEqual([r.text for r in self.manager.drift.last], [str(changes[1])])
 
     def test_a_fight_slows_down(self) -> None:
         """What is undone at once each time is repaired with longer and longer pauses."""
