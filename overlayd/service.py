@@ -25,6 +25,7 @@ from overlayd.services.history import History
 from overlayd.services.kernel_events import KernelEvents
 from overlayd.services.manager import PeerManager
 from overlayd.services.reporting import Reporting
+from overlayd.services.shared import Shared
 from overlayd.services.thread import OneThread
 from overlayd.services.watch import NodeWatch, Pace
 from overlayd.tunnel.userspace import UserspaceTunnel
@@ -84,7 +85,7 @@ def build(reactor: Any, configuration: Configuration) -> MultiService:
         peers=reporting.peers,
         resync=manager.resync,
         confirm=manager.confirm,
-        plan=partial(manager.preview, partial(preview, network, tunnel, settings)),
+        plan=Shared(partial(manager.preview, partial(preview, network, tunnel, settings))),
         history=lambda: history.passes,
     )
     control = ControlService(reactor, configuration.control, answers)
