@@ -47,8 +47,8 @@ def plan(
     own_key = there.device.public_key or observed.remembered
     wanted = desired(settings, inventory.nodes, there, own_key)
     unwanted = frozenset(there.device.peers.keys() - wanted.peers.keys())
-    changed = replaced(unwanted, wanted.owners)
-    braked = brake(there.device, unwanted - changed, False, memory, now)
+    outdated = replaced(unwanted, wanted.owners)
+    braked = brake(there.device, unwanted - outdated, False, memory, now)
     lacking_since = _lacking_pod_cidrs(node, memory, now)
     names = _known_names(there, wanted, memory)
     others = {name: has for name, has in wanted.given.items() if name != node.name}
@@ -61,7 +61,7 @@ def plan(
             *_lead_traffic(settings, observed, there, overlay, wanted),
             *peers.move_endpoints(there.device, wanted, memory, now),
             *peers.trim_peers(there.device, wanted, braked.held),
-            *peers.remove_peers(braked.going | changed, wanted, memory, names),
+            *peers.remove_peers(braked.going | outdated, wanted, memory, names),
             *machine.remove_addresses(settings, there, overlay),
             *routes.remove_routes(settings, there, overlay),
             *machine.remove_rules(settings, observed),
