@@ -1,11 +1,13 @@
-"""`overlayctl plan` and `history` on a node on which something happens."""
+"""`overlayctl plan`, `history` and `confirm` on a node on which something happens."""
 
 import json
 import sys
 from typing import Any
 
-from lab.eventually import FORMING, REPAIR, eventually
+from lab.eventually import CLUSTER, FORMING, REPAIR, eventually
+from lab.flow import Flow
 from lab.mesh import Member
+from overlayd.model.keys import PrivateKey
 from tests.machine.mesh import MeshTestCase
 
 _PORT_TAKEN = """
@@ -53,6 +55,67 @@ class HistoryTests(MeshTestCase):
         self.assertTrue(any(change.startswith("add peer node2 ") for change in changes))
         plan = _told(self.one, "plan")
         self.assertEqual((plan["state"], plan["changes"], plan["held"]), (None, [], []))
+
+
+class ConfirmTests(MeshTestCase):
+    """Node 1, when five other Nodes leave at once: Nodes that announce a key and are no machine."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.addCleanup(self.discard_mesh)
+        for number in range(50, 55):
+            self.cluster.request("POST", "/api/v1/nodes", _announced(number))
+        eventually(CLUSTER, "they are peers", lambda: self._peers_of_one() == 7)
+
+    def _peers_of_one(self) -> int:
+        reading = self.one.daemon.device.read()
+        return 0 if reading is None else len(reading.peers)
+
+    def _held(self) -> list[str]:
+        """Who is held, once no other peer of a Node that is gone is left."""
+        status = self.one.daemon.status() or {}
+        held = [h["node"] for h in status.get("held", ())]
+        gone = status["inventory"]["nodes"] == 3 and self._peers_of_one() == 2 + len(held)
+        return held if gone else []
+
+    def test_held_peers_go_when_that_is_confirmed(self) -> None:
+        """They stay until then and go at once then, and who is still there loses no packet."""
+        with self.fault_on(self.one), Flow(self.one.pod, self.two.pod) as flow:
+            flow.carry()
+            for number in range(50, 55):
+                self.cluster.delete(f"leaving{number}")
+            held = eventually(CLUSTER, "some are held", self._held)
+            shown = self.one.daemon.ctl("status").stdout
+            self.assertIn("overlayctl confirm", shown)
+            plan = _told(self.one, "plan")
+            self.assertEqual(plan["changes"], [])
+            self.assertEqual([h["node"] for h in plan["held"]], held)
+            confirmed = _told(self.one, "confirm")
+            self.assertEqual([h["node"] for h in confirmed["confirmed"]], held)
+            self.wait_for_peers(self.one, self.two, self.three, limit=0)
+            flow.carry()
+            there, back = flow.finish()
+        self.assertEqual((there.lost, back.lost), ((), ()))
+        (last,) = _told(self.one, "history", "--last", "1")
+        self.assertEqual(last["number"], confirmed["pass"]["number"])
+        self.assertEqual(len(last["changes"]), len(held))
+        self.assertIn("held until confirmed", last["changes"][0]["why"])
+        self.assertEqual(self.one.daemon.ctl("confirm").stdout, "nothing is held\n")
+
+
+def _announced(number: int) -> dict[str, Any]:
+    """A Node of which only its annotations are there."""
+    annotations = {
+        "wireguard-publickey": str(PrivateKey.generate().public()),
+        "wireguard-ip": f"100.64.0.{number}",
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": f"leaving{number}", "annotations": annotations},
+        "spec": {"podCIDR": f"10.244.{number}.0/24", "podCIDRs": [f"10.244.{number}.0/24"]},
+        "status": {"addresses": [{"type": "InternalIP", "address": f"172.30.0.{number}"}]},
+    }
 
 
 class StuckTests(MeshTestCase):
