@@ -28,6 +28,7 @@ from overlayd.model.node import Inventory
 from overlayd.model.settings import Settings
 from overlayd.model.status import StateName
 from overlayd.plan.decide import decide
+from overlayd.plan.plan import plan
 from overlayd.plan.result import Memory, Now, Plan
 from overlayd.plan.standing import Standing, holders_in, stand
 from overlayd.tunnel.interface import ITunnel
@@ -143,6 +144,16 @@ def run_pass(network: Network, tunnel: ITunnel, settings: Settings, work: Work) 
         seconds=seconds,
         standing=stand(work.inventory, observed, holders, decided, outcomes),
     )
+
+
+def preview(network: Network, tunnel: ITunnel, settings: Settings, work: Work) -> Plan:
+    """Read the machine and tell what a pass would decide now. Nothing is changed or remembered.
+
+    :raises overlayd.model.errors.TunnelError: the device could not be read.
+    :raises overlayd.model.errors.NetworkError: the same for links, addresses, routes and rules.
+    """
+    observed = _observe(network, tunnel, settings, work)
+    return plan(settings, work.inventory, observed, work.memory, work.now)
 
 
 def _observe(network: Network, tunnel: ITunnel, settings: Settings, work: Work) -> Observed:

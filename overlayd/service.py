@@ -19,12 +19,14 @@ from overlayd.kube.own_node import write_annotations
 from overlayd.linux.network import Network
 from overlayd.model.errors import OverlaydError
 from overlayd.options import Configuration, Options
-from overlayd.passes import run_pass
+from overlayd.passes import preview, run_pass
 from overlayd.services.announcer import Announcer
 from overlayd.services.handshakes import Handshakes
+from overlayd.services.history import History
 from overlayd.services.kernel_events import KernelEvents
 from overlayd.services.manager import PeerManager
 from overlayd.services.reporting import Reporting
+from overlayd.services.shared import Shared
 from overlayd.services.thread import OneThread
 from overlayd.services.watch import NodeWatch, Pace
 from overlayd.tunnel.userspace import UserspaceTunnel
@@ -81,12 +83,21 @@ def build(reactor: Any, configuration: Configuration) -> MultiService:
     watch = NodeWatch(reactor, reader.call, session, manager.take, Pace(_retry(), random.random))
     events = KernelEvents(reactor, settings.wg_dev, settings.networks, manager.kernel_announced)
     reporting = Reporting(reactor, settings, watch, manager, announcer)
-    answers = Answers(reporting.status, reporting.peers, manager.resync)
+    history = History()
+    answers = Answers(
+        status=reporting.status,
+        peers=reporting.peers,
+        resync=manager.resync,
+        confirm=manager.confirm,
+        plan=Shared(partial(manager.preview, partial(preview, network, tunnel, settings))),
+        history=lambda: history.passes,
+    )
     control = ControlService(reactor, configuration.control, answers)
 
     manager.on_pass(lambda result: handshakes.after_pass(result))
     manager.on_pass(lambda result: announcer.after_pass(result))
-    manager.on_report(reporting.note_state)
+    manager.on_report(lambda _: reporting.note_state())
+    manager.on_report(history.note)
 
     # They start in this order and stop in the other one: threads outlive those who call them.
     daemon = Overlayd()

@@ -4,6 +4,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from attrs import evolve
 
+from overlayd.model.changes import BringUp, GiveKey, RemovePeer
 from overlayd.model.keys import PublicKey
 from overlayd.model.machine import Peer, Route
 from overlayd.model.node import Claim, Endpoint
@@ -16,6 +17,7 @@ from overlayd.model.status import (
     Held,
     InventoryStatus,
     PassReport,
+    PastPass,
     PeerStatus,
     Quarantine,
     Repair,
@@ -23,6 +25,7 @@ from overlayd.model.status import (
     StateName,
     Status,
 )
+from overlayd.plan.result import Memory, Plan
 
 LONGEST_NAME = ".".join(["n" * 63] * 3 + ["n" * 61])  # 253 characters, the most a Node can have
 
@@ -41,6 +44,16 @@ def report(number: int = 7, changes: int = 2) -> PassReport:
         duration=0.0123,
         changes=tuple(ChangeReport(f"add peer n{i}", "announced") for i in range(changes)),
     )
+
+
+def past(number: int, kept: int = 2) -> PastPass:
+    """A pass of the history with two changes, of which some are kept."""
+    return PastPass(report=report(number, kept), change_count=2, failure_count=0)
+
+
+def plan() -> Plan:
+    changes = (BringUp("wg0", "it was down"), GiveKey("it has none"))
+    return Plan(changes, Memory(), held=(Held(key(5), "n5", 240.0, "2026-01-01T00:04:00.000Z"),))
 
 
 def peer(number: int, name: str = "") -> PeerStatus:
@@ -91,7 +104,7 @@ TROUBLED = evolve(
     api=ApiStatus(error="connection refused"),
     next_retry=3.0,
     quarantines=(QUARANTINE,),
-    held=(Held(key(5), "n5", 240.0),),
+    held=(Held(key(5), "n5", 240.0, "2026-01-01T00:04:00.000Z"),),
     not_announced=("windows-1", "virtual-1"),
     not_carried=("fd00::/64",),
     foreign_routes=(
@@ -123,7 +136,7 @@ def hostile(length: int) -> Status:
         api=ApiStatus(error=HOSTILE),
         announcement=AnnouncementStatus(reason=HOSTILE),
         quarantines=(Quarantine(HOSTILE, Claim.KEY, HOSTILE, HOSTILE),) * length,
-        held=(Held(key(5), HOSTILE, 1.0),) * length,
+        held=(Held(key(5), HOSTILE, 1.0, None),) * length,
         not_announced=(HOSTILE,) * length,
         not_carried=(HOSTILE,) * length,
         foreign_routes=(ForeignRoute(Route(IPv4Network("10.244.3.0/25"), link=HOSTILE), HOSTILE),)
@@ -131,6 +144,20 @@ def hostile(length: int) -> Status:
         repairs=(Repair("2026-01-01T00:00:00Z", HOSTILE, HOSTILE),) * length,
         last_pass=evolve(report(), why=HOSTILE, error=HOSTILE, changes=(change,) * length),
     )
+
+
+def hostile_past(number: int, length: int) -> PastPass:
+    change = ChangeReport(HOSTILE, HOSTILE, HOSTILE)
+    done = evolve(report(number), why=HOSTILE, error=HOSTILE, changes=(change,) * length)
+    return PastPass(
+        report=done, change_count=5_000, failure_count=length, repeated=3, repeated_at=HOSTILE[:40]
+    )
+
+
+def hostile_plan(length: int) -> Plan:
+    changes = (RemovePeer(HOSTILE, key(5), HOSTILE),) * length
+    held = (Held(key(5), HOSTILE, 1.0, None),) * length
+    return Plan(changes, Memory(), State(StateName.CUTS_OFF_NODE, HOSTILE), held=held)
 
 
 def hostile_peer(number: int) -> PeerStatus:

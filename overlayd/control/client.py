@@ -92,6 +92,26 @@ class Daemon:
         """Wait for a full pass that begins now; return what it did."""
         return self._document(self._ask("Resync"), b"report")
 
+    def confirm(self) -> Document:
+        """Let go what the status shows as held; return the report of the pass that does it."""
+        return self._document(self._ask("Confirm"), b"report")
+
+    def plan(self) -> Document:
+        """What a pass would do now; `counts` in it tells how long its lists are."""
+        return self._document(self._ask("GetPlan"), b"plan")
+
+    def planned(self, what: str) -> list[Document]:
+        """The "changes" of the plan that was asked for before, or what it leaves "held"."""
+        return self._list("ListPlan", what=what)
+
+    def history(self) -> list[Document]:
+        """The last passes that changed something or failed, oldest first."""
+        return self._list("ListHistory")
+
+    def past_changes(self, number: int) -> list[Document]:
+        """What is known that a pass of the history changed."""
+        return self._list("ListHistoryChanges", number=number)
+
     def _list(
         self, command: str, at_most: int | None = None, **arguments: str | int
     ) -> list[Document]:

@@ -67,4 +67,52 @@ class Resync(amp.Command):
     errors = ERRORS
 
 
-COMMANDS = (GetStatus, List, ListChanges, Resync)
+class Confirm(amp.Command):
+    """Let the peers go that the status shows as held, and answer as Resync does."""
+
+    response: ClassVar[Fields] = [(b"report", amp.String())]
+    errors = ERRORS
+
+
+class GetPlan(amp.Command):
+    """Read the machine and tell what a pass would do now, without doing it."""
+
+    response: ClassVar[Fields] = [(b"plan", amp.String())]
+    errors = ERRORS
+
+
+class ListPlan(amp.Command):
+    """A page of the plan that was given last: its "changes", or what it leaves "held"."""
+
+    arguments: ClassVar[Fields] = [(b"what", amp.Unicode()), *_PAGE_ARGUMENTS]
+    response: ClassVar[Fields] = _PAGE
+    errors = ERRORS
+
+
+class ListHistory(amp.Command):
+    """A page of the last passes that changed something or failed, oldest first."""
+
+    arguments: ClassVar[Fields] = _PAGE_ARGUMENTS
+    response: ClassVar[Fields] = _PAGE
+    errors = ERRORS
+
+
+class ListHistoryChanges(amp.Command):
+    """A page of what is known that a pass of the history changed."""
+
+    arguments: ClassVar[Fields] = [(b"number", amp.Integer()), *_PAGE_ARGUMENTS]
+    response: ClassVar[Fields] = _PAGE
+    errors = ERRORS
+
+
+COMMANDS = (
+    GetStatus,
+    List,
+    ListChanges,
+    Resync,
+    Confirm,
+    GetPlan,
+    ListPlan,
+    ListHistory,
+    ListHistoryChanges,
+)

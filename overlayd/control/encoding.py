@@ -4,13 +4,13 @@ Field names are camelCase as in Kubernetes, durations are seconds, counters are 
 has a limit, so that a status and an item of a list always fit into an AMP value.
 """
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import overlayd
+from overlayd.control.pages import Document
 from overlayd.control.wire import FORMAT
-from overlayd.model.changes import listed
+from overlayd.model.changes import Change, listed
 from overlayd.model.machine import Peer
 from overlayd.model.status import (
     PEER_STATES,
@@ -21,44 +21,20 @@ from overlayd.model.status import (
     Held,
     InventoryStatus,
     PassReport,
+    PastPass,
     PeerStatus,
     Quarantine,
     Repair,
     Status,
 )
+from overlayd.model.text import shortened
+from overlayd.plan.result import Plan
 
 T = TypeVar("T")
-Document = dict[str, Any]
 
-PAGE_BYTES = 60_000  # of the 65,535 that an AMP value can have
 TEXT_LIMIT = 1_000  # characters; six bytes each at the most, and no document has ten such texts
 PREFIX_LIMIT = 1_000  # of one peer: 43 characters at the most, quotes and a comma
 ADDRESS_LIMIT = 100  # of the device
-
-
-def encode(document: Document) -> bytes:
-    """The JSON text. A lone surrogate, which UTF-8 cannot carry, becomes its JSON escape."""
-    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-    return text.encode("utf-8", "backslashreplace")
-
-
-def page(
-    items: Sequence[T], document: Callable[[T], Document], after: int, limit: int
-) -> tuple[bytes, int]:
-    """A JSON array of `items` after the first `after`: at most `limit`, and as many as fit.
-
-    The number is what `after` is for the next page, 0 where this is the last.
-    """
-    encoded: list[bytes] = []
-    room = PAGE_BYTES
-    for item in items[after : after + limit]:
-        text = encode(document(item))
-        room -= len(text) + 1
-        if room < 0:
-            break
-        encoded.append(text)
-    reached = after + len(encoded)
-    return b"[" + b",".join(encoded) + b"]", reached if reached < len(items) else 0
 
 
 def status_document(status: Status) -> Document:
@@ -143,6 +119,31 @@ def change_document(change: ChangeReport) -> Document:
     }
 
 
+def past_document(past: PastPass) -> Document:
+    """A pass of the history. `changesKept` is how many of its changes can be listed."""
+    return {
+        **pass_document(past.report),
+        "changeCount": past.change_count,
+        "failureCount": past.failure_count,
+        "changesKept": len(past.report.changes),
+        "repeated": past.repeated,
+        "repeatedAt": past.repeated_at,
+    }
+
+
+def plan_document(plan: Plan) -> Document:
+    """What a pass would do now. `state` is null where nothing stands in the way."""
+    return {
+        "state": None if plan.state is None else plan.state.name.value,
+        "message": "" if plan.state is None else _cut(plan.state.message),
+        "counts": {"changes": len(plan.changes), "held": len(plan.held)},
+    }
+
+
+def planned_document(change: Change) -> Document:
+    return {"change": _cut(str(change)), "why": _cut(change.why)}
+
+
 def peer_document(status: PeerStatus) -> Document:
     """A peer. `latestHandshake` is seconds since the epoch, as in `wg show`, or null for never."""
     peer: Peer = status.peer
@@ -175,6 +176,7 @@ def held_document(held: Held) -> Document:
         "node": _cut(held.node),
         "publicKey": str(held.key),
         "remaining": held.remaining,
+        "until": held.until,
     }
 
 
@@ -202,6 +204,4 @@ def _optional(value: T | None, document: Callable[[T], Any]) -> Any:
 
 
 def _cut(text: str) -> str:
-    if len(text) <= TEXT_LIMIT:
-        return text
-    return f"{text[:TEXT_LIMIT]}... ({len(text)} characters)"
+    return shortened(text, TEXT_LIMIT)

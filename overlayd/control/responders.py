@@ -1,7 +1,7 @@
 """What the daemon answers over the control socket."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 from attrs import frozen
 from twisted.internet.defer import Deferred
@@ -11,33 +11,46 @@ from overlayd.control import encoding
 from overlayd.control.commands import (
     BadRequest,
     CannotAnswer,
+    Confirm,
+    GetPlan,
     GetStatus,
     List,
     ListChanges,
+    ListHistory,
+    ListHistoryChanges,
+    ListPlan,
     NoSuchPass,
     Resync,
 )
-from overlayd.control.encoding import Document
+from overlayd.control.pages import Document, encode, page
 from overlayd.model.errors import OverlaydError
-from overlayd.model.status import PassReport, PeerStatus, Status
+from overlayd.model.keys import PublicKey
+from overlayd.model.status import PassReport, PastPass, PeerStatus, Status
+from overlayd.plan.result import Plan
+
+T = TypeVar("T")
 
 
 @frozen
 class Answers:
     """Where the answers come from. All are called in the reactor's thread and must not block.
 
-    `resync` fires with the report of a pass that began after the call, or fails with an
-    `OverlaydError` whose text the person who asked reads.
+    `resync`, and `confirm` for the held peers of these keys, fire with the report of a pass that
+    began after the call. Each Deferred may fail with an `OverlaydError` whose text the person who
+    asked reads.
     """
 
     status: Callable[[], Status]
     peers: Callable[[], Sequence[PeerStatus]]
     resync: Callable[[], "Deferred[PassReport]"]
+    confirm: Callable[[Iterable[PublicKey]], "Deferred[PassReport]"]
+    plan: Callable[[], "Deferred[Plan]"]
+    history: Callable[[], Sequence[PastPass]]
 
 
 @frozen
 class _Listing:
-    items: Callable[[Status], Sequence[Any]]
+    items: Callable[[Any], Sequence[Any]]  # of a status, or of a plan
     document: Callable[[Any], Document]
 
 
@@ -51,6 +64,12 @@ LISTS = {
 }
 
 
+PLAN_LISTS = {
+    "changes": _Listing(lambda p: p.changes, encoding.planned_document),
+    "held": _Listing(lambda p: p.held, encoding.held_document),
+}
+
+
 class Responders(amp.CommandLocator):
     """Answers one connection. It keeps what it was last asked about, so that pages fit together."""
 
@@ -60,11 +79,13 @@ class Responders(amp.CommandLocator):
         self._status: Status | None = None
         self._peers: Sequence[PeerStatus] = ()
         self._report: PassReport | None = None
+        self._plan: Plan | None = None
+        self._history: Sequence[PastPass] = ()
 
     @GetStatus.responder
     def get_status(self) -> dict[str, bytes]:
         self._status = self._answers.status()
-        return {"status": encoding.encode(encoding.status_document(self._status))}
+        return {"status": encode(encoding.status_document(self._status))}
 
     @List.responder
     def list_items(self, what: str, after: int, limit: int) -> dict[str, object]:
@@ -72,9 +93,7 @@ class Responders(amp.CommandLocator):
             if after == 0 or not self._peers:
                 self._peers = tuple(self._answers.peers())
             return _page(self._peers, encoding.peer_document, after, limit)
-        listing = LISTS.get(what)
-        if listing is None:
-            raise BadRequest(f"there is no list of {what!r}")
+        listing = _listing(LISTS, what)
         if self._status is None:
             self._status = self._answers.status()
         return _page(listing.items(self._status), listing.document, after, limit)
@@ -89,11 +108,55 @@ class Responders(amp.CommandLocator):
 
     @Resync.responder
     async def resync(self) -> dict[str, bytes]:
-        try:
-            self._report = await self._answers.resync()
-        except OverlaydError as error:
-            raise CannotAnswer(str(error)) from error
-        return {"report": encoding.encode(encoding.pass_document(self._report))}
+        return await self._reported(self._answers.resync())
+
+    @Confirm.responder
+    async def confirm(self) -> dict[str, bytes]:
+        if self._status is None:
+            raise BadRequest("what goes is what the status showed as held: ask for that first")
+        return await self._reported(self._answers.confirm(h.key for h in self._status.held))
+
+    async def _reported(self, asked: "Deferred[PassReport]") -> dict[str, bytes]:
+        self._report = await _answered(asked)
+        return {"report": encode(encoding.pass_document(self._report))}
+
+    @GetPlan.responder
+    async def get_plan(self) -> dict[str, bytes]:
+        self._plan = await _answered(self._answers.plan())
+        return {"plan": encode(encoding.plan_document(self._plan))}
+
+    @ListPlan.responder
+    def list_plan(self, what: str, after: int, limit: int) -> dict[str, object]:
+        listing = _listing(PLAN_LISTS, what)
+        if self._plan is None:
+            raise BadRequest("no plan was asked for")
+        return _page(listing.items(self._plan), listing.document, after, limit)
+
+    @ListHistory.responder
+    def list_history(self, after: int, limit: int) -> dict[str, object]:
+        if after == 0:
+            self._history = tuple(self._answers.history())
+        return _page(self._history, encoding.past_document, after, limit)
+
+    @ListHistoryChanges.responder
+    def list_history_changes(self, number: int, after: int, limit: int) -> dict[str, object]:
+        for past in self._history:
+            if past.report.number == number:
+                return _page(past.report.changes, encoding.change_document, after, limit)
+        raise NoSuchPass(f"pass {number} is not in the history that was listed")
+
+
+async def _answered(asked: "Deferred[T]") -> T:
+    try:
+        return await asked
+    except OverlaydError as error:
+        raise CannotAnswer(str(error)) from error
+
+
+def _listing(listings: dict[str, _Listing], what: str) -> _Listing:
+    if what not in listings:
+        raise BadRequest(f"there is no list of {what!r}")
+    return listings[what]
 
 
 def _page(
@@ -101,5 +164,5 @@ def _page(
 ) -> dict[str, object]:
     if after < 0 or limit < 1:
         raise BadRequest(f"there is no page of {limit} items after {after}")
-    text, following = encoding.page(items, document, after, limit)
+    text, following = page(items, document, after, limit)
     return {"items": text, "next": following}

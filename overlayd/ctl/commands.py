@@ -1,79 +1,18 @@
 """`overlayctl`: ask the daemon of this node what it does and why."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from enum import IntEnum
-from typing import Any
 
 import click
 
 import overlayd
-from overlayd.control.client import (
-    ClientError,
-    Daemon,
-    Document,
-    NoAnswer,
-    NotPermitted,
-    NotRunning,
-)
-from overlayd.ctl import render
-from overlayd.ctl.output import end, prepare, write_json, write_lines, write_table
+from overlayd.control.client import Daemon, Document
+from overlayd.ctl import passes, render
+from overlayd.ctl.asking import EXIT_CODES, Exit, asking, output, timeout
+from overlayd.ctl.output import prepare, write_json, write_lines, write_table
 from overlayd.ctl.words import counted
 from overlayd.model.places import DEFAULT_CONTROL
 
 LISTS = ("quarantines", "held", "notAnnounced", "notCarried", "foreignRoutes", "repairs")
-
-
-class Exit(IntEnum):
-    """The exit codes, which scripts may rely on. 2 is click's own, for a wrong command line."""
-
-    ERROR = 1
-    NOT_RUNNING = 3
-    NOT_PERMITTED = 4
-    NOT_READY = 5
-    PASS_FAILED = 6
-    NO_ANSWER = 7
-
-
-EXIT_CODES = """\b
-Exit codes:
-  0    done
-  1    another error
-  2    wrong command line
-  3    overlayd is not running
-  4    no permission to open the control socket
-  5    status --ready: not ready
-  6    resync: the pass failed, in part or as a whole
-  7    overlayd did not answer in time
-  130  interrupted
-"""
-
-_EXIT_OF = {
-    NotRunning: Exit.NOT_RUNNING,
-    NotPermitted: Exit.NOT_PERMITTED,
-    NoAnswer: Exit.NO_ANSWER,
-}
-
-output = click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="Tables for people or JSON for scripts.",
-)
-
-
-def timeout(seconds: int) -> Callable[[Any], Any]:
-    return click.option(
-        "--timeout",
-        type=click.IntRange(1, 86_400),
-        default=seconds,
-        show_default=True,
-        metavar="SECONDS",
-        help="How long overlayd may take to answer.",
-    )
 
 
 @click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
@@ -94,16 +33,6 @@ def overlayctl(context: click.Context, control: str) -> None:
     context.obj = control
 
 
-@contextmanager
-def _asking(control: str, timeout: int) -> Iterator[Daemon]:
-    """A connection to the daemon; what goes wrong ends with one line and its exit code."""
-    try:
-        with Daemon(control, timeout) as daemon:
-            yield daemon
-    except ClientError as error:
-        end(str(error), _EXIT_OF.get(type(error), Exit.ERROR))
-
-
 @overlayctl.command()
 @click.option(
     "--ready", is_flag=True, help="Only tell whether this node is ready (exit code 5: no)."
@@ -116,7 +45,7 @@ def status(control: str, ready: bool, output: str, timeout: int) -> None:
 
     Device, peers, inventory, the last pass and what it did, what was left out and why.
     """
-    with _asking(control, timeout) as daemon:
+    with asking(control, timeout) as daemon:
         document = daemon.status()
         if not ready:
             _add_lists(daemon, document, None if output == "json" else render.SHOWN)
@@ -164,7 +93,7 @@ def _show_status(document: Document) -> None:
 @click.pass_obj
 def peers(control: str, output: str, timeout: int) -> None:
     """List the peers and the nodes behind them."""
-    with _asking(control, timeout) as daemon:
+    with asking(control, timeout) as daemon:
         daemon.status()
         documents = daemon.peers()
     if output == "json":
@@ -179,7 +108,7 @@ def peers(control: str, output: str, timeout: int) -> None:
 @click.pass_obj
 def quarantines(control: str, output: str, timeout: int) -> None:
     """List the claims that are left out, each with its reason."""
-    with _asking(control, timeout) as daemon:
+    with asking(control, timeout) as daemon:
         daemon.status()
         documents = daemon.items("quarantines")
     if output == "json":
@@ -188,19 +117,5 @@ def quarantines(control: str, output: str, timeout: int) -> None:
         write_table(render.QUARANTINES_HEAD, render.quarantine_rows(documents))
 
 
-@overlayctl.command()
-@output
-@timeout(120)
-@click.pass_obj
-def resync(control: str, output: str, timeout: int) -> None:
-    """Read and repair everything now; show what changed."""
-    with _asking(control, timeout) as daemon:
-        daemon.status()
-        report = daemon.resync()
-        report["changes"] = daemon.changes(report["number"]) if report["changeCount"] else []
-    if output == "json":
-        write_json(report)
-    else:
-        write_lines([f"Pass {render.pass_summary(report)}", *render.change_lines(report)])
-    if report["failureCount"] or report["error"]:
-        raise SystemExit(Exit.PASS_FAILED)
+for command in (passes.resync, passes.plan, passes.confirm, passes.history):
+    overlayctl.add_command(command)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from overlayd.ctl.render_passes import change_lines, held_hint, held_text, more, pass_summary
 from overlayd.ctl.words import counted, duration, size
 from overlayd.model.text import printable
 
@@ -129,30 +130,9 @@ def _last_pass(status: Document) -> Iterator[str]:
     yield from change_lines(report)
 
 
-def pass_summary(report: Document) -> str:
-    """One line about a pass."""
-    did = counted(report["changeCount"], "change")
-    if report["failureCount"]:
-        did += f", {report['failureCount']:,} of them failed"
-    if report["error"]:
-        did = f"failed: {report['error']}"
-    return printable(
-        f"number {report['number']}, took {duration(report['duration'])}, "
-        f"because {report['why']}: {did}"
-    )
-
-
-def change_lines(report: Document) -> Iterator[str]:
-    """The changes of a pass that the document holds, and how many more there were."""
-    changes = report.get("changes", [])
-    for change in changes:
-        failed = f", FAILED: {change['error']}" if change["error"] else ""
-        yield printable(f"  {change['change']} ({change['why']}){failed}")
-    yield from _more(report["changeCount"] - len(changes))
-
-
 def _lists(status: Document) -> Iterator[str]:
-    yield from _list(status, "held", "Held peers", _held)
+    yield from _list(status, "held", "Held peers", held_text)
+    yield from held_hint(status.get("held", ()))
     yield from _list(status, "notAnnounced", "Not announced", lambda item: item["name"])
     yield from _list(status, "notCarried", "Not carried", lambda item: item["name"])
     yield from _list(status, "foreignRoutes", "Foreign routes", _foreign_route)
@@ -173,12 +153,7 @@ def _list(
     items = status.get(name, [])
     for item in items:
         yield printable(f"  {text(item)}")
-    yield from _more(count - len(items))
-
-
-def _held(held: Document) -> str:
-    name = held["node"] or "(no node)"
-    return f"{name} {held['publicKey']}, for {duration(held['remaining'])} more at the most"
+    yield from more(count - len(items))
 
 
 def _foreign_route(route: Document) -> str:
@@ -189,8 +164,3 @@ def _foreign_route(route: Document) -> str:
 
 def _repair(repair: Document) -> str:
     return f"{repair['at']} {repair['change']} ({repair['why']})"
-
-
-def _more(count: int) -> Iterator[str]:
-    if count > 0:
-        yield f"  and {count:,} more; -o json shows all"

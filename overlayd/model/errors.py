@@ -25,6 +25,10 @@ class Stopping(OverlaydError):
     """The daemon is stopping and does nothing more."""
 
 
+class NotNow(OverlaydError):
+    """What was asked for cannot be done as things stand."""
+
+
 class Unreachable(OverlaydError):
     """No answer came from the API server, or it broke off: refused, reset, timed out, aborted.
 

@@ -53,6 +53,7 @@ class Held:
     key: PublicKey
     node: str
     remaining: float
+    until: str | None  # RFC 3339 in UTC; None where it stays for as long as things are as they are
 
 
 @frozen
@@ -112,6 +113,24 @@ class PassReport:
     @property
     def failed(self) -> bool:
         return self.error is not None or bool(self.failures)
+
+
+@frozen(kw_only=True)
+class PastPass:
+    """A pass that changed something or failed, as the history has it.
+
+    `report` has some of its changes, of which there were `change_count`.
+    """
+
+    report: PassReport
+    change_count: int
+    failure_count: int
+    repeated: int = 0  # how many passes after it did the same
+    repeated_at: str | None = None  # when the last of those began; RFC 3339 in UTC
+
+    @property
+    def failed(self) -> bool:
+        return self.report.error is not None or self.failure_count > 0
 
 
 @frozen

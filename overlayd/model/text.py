@@ -27,6 +27,11 @@ def printable(text: str) -> str:
     )
 
 
+def shortened(text: str, limit: int) -> str:
+    """Return `text`, or its first `limit` characters and how many it had."""
+    return text if len(text) <= limit else f"{text[:limit]}... ({len(text)} characters)"
+
+
 def rfc3339(wall: float) -> str:
     """Return seconds since the epoch as RFC 3339 in UTC, with milliseconds."""
     moment = datetime.fromtimestamp(wall, UTC)

@@ -1,12 +1,14 @@
 """The brake: when many peers would go at once, they are kept for a while."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from attrs import frozen
 
 from overlayd.model.keys import PublicKey
 from overlayd.model.machine import Device
 from overlayd.model.status import Held
+from overlayd.model.text import rfc3339
+from overlayd.plan.owners import Owners
 from overlayd.plan.result import Memory, Now
 
 ALWAYS_MAY_GO = 3  # peers in a minute, however few there are
@@ -21,11 +23,12 @@ Populations = tuple[tuple[float, int], ...]
 
 @frozen
 class Braked:
-    """What becomes of the peers that no Node announces any more."""
+    """What becomes of the peers that would go."""
 
     going: frozenset[PublicKey]
     held: dict[PublicKey, float]  # since when
     since: dict[PublicKey, float]  # the same, with those whose time is over and that go now
+    confirmed: frozenset[PublicKey]  # of those that would go; until they are gone
     departed: dict[PublicKey, float]  # when, in the last minute and now
     populations: Populations
 
@@ -35,8 +38,9 @@ def brake(
 ) -> Braked:
     """Let the unwanted peers of the device go, or hold those that are not held yet.
 
-    A peer is held once: when its time is over it goes, whatever the brake says by then. Without our
-    own Node everything is held, and nothing is let go: that inventory cannot be right.
+    A peer is held once: when its time is over, or its removal is confirmed, it goes, whatever the
+    brake says by then. Without our own Node everything is held, and nothing is let go: that
+    inventory cannot be right.
     """
     departed = {k: at for k, at in memory.departed.items() if now.monotonic - at < WINDOW}
     populations = count_peers(device, memory, now)
@@ -48,10 +52,25 @@ def brake(
             since[key] = memory.held[key]
         elif too_many or node_missing:
             since[key] = now.monotonic
-    held = {k: at for k, at in since.items() if node_missing or now.monotonic - at < HOLD}
+    confirmed = memory.confirmed & unwanted
+    held = {
+        key: at
+        for key, at in since.items()
+        if node_missing or (now.monotonic - at < HOLD and key not in confirmed)
+    }
     going = unwanted - held.keys()
     departed.update(dict.fromkeys(sorted(going), now.monotonic))
-    return Braked(going, held, since, departed, populations)
+    return Braked(going, held, since, confirmed, departed, populations)
+
+
+def replaced(unwanted: Iterable[PublicKey], owners: Owners) -> frozenset[PublicKey]:
+    """Those peers whose Node is there and has another key by now.
+
+    They are not among those that would go: their prefixes are the new peer's already, so that
+    holding them would keep nothing. A Node without a key, or with one that it lost to another Node,
+    replaces nothing.
+    """
+    return frozenset(key for key in unwanted if owners.behind.get(key) in owners.keys)
 
 
 def _too_many(count: int, population: int) -> bool:
@@ -74,10 +93,15 @@ def count_peers(device: Device, memory: Memory, now: Now) -> Populations:
 
 
 def held_peers(
-    held: Mapping[PublicKey, float], names: Mapping[PublicKey, str], now: Now
+    held: Mapping[PublicKey, float], names: Mapping[PublicKey, str], now: Now, ends: bool = True
 ) -> tuple[Held, ...]:
-    """The held peers for people, those that go first first."""
-    ordered = sorted(held, key=lambda k: (held[k], k))
-    return tuple(
-        Held(k, names.get(k, ""), max(0.0, HOLD - (now.monotonic - held[k]))) for k in ordered
-    )
+    """The held peers for people, those that go first first.
+
+    `ends` is whether they go when their time is over, as things stand.
+    """
+    found = []
+    for key in sorted(held, key=lambda k: (held[k], names.get(k, ""), k)):
+        remaining = max(0.0, HOLD - (now.monotonic - held[key]))
+        until = rfc3339(now.wall + remaining) if ends else None
+        found.append(Held(key, names.get(key, ""), remaining, until))
+    return tuple(found)

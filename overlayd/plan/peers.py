@@ -86,4 +86,8 @@ def remove_peers(
             why = f"the key of {name} changed"
         else:
             why = "no Node announces its key"
-        yield RemovePeer(name, key, f"{why}; it was held" if key in memory.held else why)
+        if key in memory.confirmed:
+            why += "; it was held until confirmed"
+        elif key in memory.held:
+            why += "; it was held"
+        yield RemovePeer(name, key, why)

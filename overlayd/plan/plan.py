@@ -13,7 +13,7 @@ from overlayd.model.node import Endpoint, Inventory, IPAddress, Node
 from overlayd.model.settings import Settings
 from overlayd.model.status import Own, State, StateName
 from overlayd.plan import machine, peers, routes
-from overlayd.plan.brake import Braked, brake, held_peers
+from overlayd.plan.brake import Braked, brake, held_peers, replaced
 from overlayd.plan.desired import Desired, WantedPeer, desired
 from overlayd.plan.ground import Ground, ground
 from overlayd.plan.guard import cuts_off, no_internal_ip
@@ -47,7 +47,8 @@ def plan(
     own_key = there.device.public_key or observed.remembered
     wanted = desired(settings, inventory.nodes, there, own_key)
     unwanted = frozenset(there.device.peers.keys() - wanted.peers.keys())
-    braked = brake(there.device, unwanted, False, memory, now)
+    outdated = replaced(unwanted, wanted.owners)
+    braked = brake(there.device, unwanted - outdated, False, memory, now)
     lacking_since = _lacking_pod_cidrs(node, memory, now)
     names = _known_names(there, wanted, memory)
     others = {name: has for name, has in wanted.given.items() if name != node.name}
@@ -60,7 +61,7 @@ def plan(
             *_lead_traffic(settings, observed, there, overlay, wanted),
             *peers.move_endpoints(there.device, wanted, memory, now),
             *peers.trim_peers(there.device, wanted, braked.held),
-            *peers.remove_peers(braked.going, wanted, memory, names),
+            *peers.remove_peers(braked.going | outdated, wanted, memory, names),
             *machine.remove_addresses(settings, there, overlay),
             *routes.remove_routes(settings, there, overlay),
             *machine.remove_rules(settings, observed),
@@ -133,6 +134,7 @@ def _remember(
             endpoints[key] = endpoint
     return Memory(
         held=braked.since,
+        confirmed=braked.confirmed,
         departed=braked.departed,
         populations=braked.populations,
         endpoints=Map(endpoints),

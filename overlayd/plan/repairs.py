@@ -42,18 +42,20 @@ def plan_repairs(
     device = there.device
     memory = evolve(memory, populations=count_peers(device, memory, now))
     held = {key: since for key, since in memory.held.items() if key in device.peers}
+    confirmed = frozenset(key for key in memory.confirmed if key in device.peers)
     names = memory.names
     if inventory is not None:
         wanted = desired(settings, inventory.nodes, there, device.public_key or observed.remembered)
         unwanted = frozenset(device.peers.keys() - wanted.peers.keys())
-        held = brake(device, unwanted, True, memory, now).held
+        braked = brake(device, unwanted, True, memory, now)
+        held, confirmed = braked.held, braked.confirmed
         names = names.update(wanted.owners.behind)
     return Plan(
         changes=_repairs(settings, observed, there),
-        memory=evolve(memory, held=held),
+        memory=evolve(memory, held=held, confirmed=confirmed),
         state=state,
         names=names,
-        held=held_peers(held, names, now),
+        held=held_peers(held, names, now, ends=False),
     )
 
 

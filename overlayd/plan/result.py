@@ -25,6 +25,7 @@ class Memory:
     """What a plan needs to know of those before it. Times are monotonic seconds."""
 
     held: Mapping[PublicKey, float] = field(factory=dict)  # peers the brake keeps, since when
+    confirmed: frozenset[PublicKey] = frozenset()  # held, and let go by the operator
     departed: Mapping[PublicKey, float] = field(factory=dict)  # removals of the last minute
     populations: tuple[tuple[float, int], ...] = ()  # how many peers the device had, when
     endpoints: Map[PublicKey, Endpoint] = field(factory=Map)  # as configured

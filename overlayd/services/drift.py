@@ -2,6 +2,7 @@
 
 from twisted.logger import Logger
 
+from overlayd.model.changes import RemovePeer
 from overlayd.model.status import Repair
 from overlayd.passes import PassResult
 from overlayd.plan.fights import Repairs, fought_over, pause, remember_repairs
@@ -25,8 +26,16 @@ class Drift:
         return pause(self._repairs, now)
 
     def count(self, result: PassResult, at: str, now: float) -> None:
-        """Count what a pass changed although the cluster says the same as before."""
-        made = [o.change for o in result.outcomes if o.error is None]
+        """Count what a pass changed although the cluster says the same as before.
+
+        A peer that was held and goes now is no repair: its time was over, or it was confirmed.
+        """
+        held = result.plan.memory.held
+        made = [
+            o.change
+            for o in result.outcomes
+            if o.error is None and not (isinstance(o.change, RemovePeer) and o.change.key in held)
+        ]
         self.total += len(made)
         repairs = (Repair(at, str(change), change.why) for change in made)
         self.last = (*self.last, *repairs)[-REMEMBERED:]

@@ -1,20 +1,21 @@
 """Decides when a pass runs: one at a time, on the newest inventory, again until it succeeds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from attrs import evolve
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-from overlayd.model.errors import OverlaydError, Stopping
+from overlayd.model.errors import NotNow, OverlaydError, Stopping
+from overlayd.model.keys import PublicKey
 from overlayd.model.node import Inventory
-from overlayd.model.status import ChangeReport, PassReport
+from overlayd.model.status import ChangeReport, PassReport, StateName
 from overlayd.model.text import rfc3339
 from overlayd.passes import PassResult, Reads, Work
-from overlayd.plan.result import Memory, Now
+from overlayd.plan.result import Memory, Now, Plan
 from overlayd.plan.standing import Standing
 from overlayd.services.drift import Drift
 from overlayd.services.pass_log import PassLog
@@ -22,6 +23,7 @@ from overlayd.services.readings import Readings
 from overlayd.services.thread import Call
 
 RunPass = Callable[[Work], PassResult]
+Preview = Callable[[Work], Plan]
 
 CHECK_AFTER = 0.2  # seconds after a pass that changed something
 SHARE_OF_CHECKS = 0.1  # of one core while changes come without end
@@ -54,6 +56,7 @@ class PeerManager(Service):
         self._memory = Memory()
         self._standing: Standing | None = None
         self._readings = Readings()
+        self._confirmed: frozenset[PublicKey] = frozenset()  # since the last pass began
         self._wanted: list[str] = []
         self._reads = Reads.NOTHING  # how much the next pass reads
         self._waiters: list[Deferred[PassReport]] = []
@@ -63,7 +66,7 @@ class PeerManager(Service):
         self._busy: Deferred[None] | None = None
         self._passed: Inventory | None = None  # what the last successful pass brought about
         self._listeners: list[Callable[[PassResult], None]] = []
-        self._readers: list[Callable[[], None]] = []
+        self._readers: list[Callable[[PassReport], None]] = []
         self.result: PassResult | None = None
         self.report: PassReport | None = None
         self.trouble: PassReport | None = None  # the last pass that failed, until one succeeds
@@ -79,7 +82,7 @@ class PeerManager(Service):
         """Call `listener` after each pass that could read the machine."""
         self._listeners.append(listener)
 
-    def on_report(self, reader: Callable[[], None]) -> None:
+    def on_report(self, reader: Callable[[PassReport], None]) -> None:
         """Call `reader` after each pass, also after one that could not read the machine."""
         self._readers.append(reader)
 
@@ -111,9 +114,38 @@ class PeerManager(Service):
 
     def resync(self) -> "Deferred[PassReport]":
         """Run a pass over everything; fire with its report. It begins after this call."""
+        return self._answered("resync was asked for")
+
+    def confirm(self, keys: Iterable[PublicKey]) -> "Deferred[PassReport]":
+        """Let held peers go; fire with the report of a pass that began afterwards.
+
+        :raises NotNow: (asynchronously) our own Node is missing, and so nothing may go.
+        """
+        state = self.result.plan.state if self.result else None
+        if state is not None and state.name is StateName.NODE_MISSING:
+            return fail(NotNow(f"no peer goes, and none is confirmed: {state.message}"))
+        self._confirmed |= frozenset(keys)
+        return self._answered("the removal of held peers was confirmed")
+
+    def preview(self, preview: Preview) -> "Deferred[Plan]":
+        """Let `preview` tell what a pass would do now, once the one that runs is done."""
+        return Deferred.fromCoroutine(self._previewed(preview))
+
+    async def _previewed(self, preview: Preview) -> Plan:
+        if self._busy is not None:
+            done: Deferred[None] = Deferred()
+            self._busy.addCallback(done.callback)
+            await done
+        if not self.running:
+            raise Stopping("the daemon is stopping")
+        now = Now(self._clock.seconds(), self.wall())
+        work = Work(self.inventory, self._remembered(), now, None, Reads.EVERYTHING)
+        return await self._thread(preview, work)
+
+    def _answered(self, reason: str) -> "Deferred[PassReport]":
         answered: Deferred[PassReport] = Deferred()
         self._waiters.append(answered)
-        self.want("resync was asked for")
+        self.want(reason)
         return answered
 
     @property
@@ -150,10 +182,10 @@ class PeerManager(Service):
             reasons, self._wanted = tuple(dict.fromkeys(self._wanted)), []
             waiters, self._waiters = self._waiters, []
             await self._one_pass(reasons, self._take_work(whole=bool(waiters)))
+            assert self.report is not None  # _one_pass made it
             for reader in self._readers:
-                self._tell(reader)
+                self._tell(partial(reader, self.report))
             for waiter in waiters:
-                assert self.report is not None  # _one_pass made it
                 waiter.callback(self.report)
 
     def _rest(self, _: object) -> None:
@@ -207,6 +239,8 @@ class PeerManager(Service):
             reads = Reads.EVERYTHING  # Node events that never end do not put it off
         whole |= reads is Reads.EVERYTHING and self._readings.whole_is_due(now)
         standing = None if whole else self._standing
+        # Kept also where this pass fails; the one before knew nothing of what was confirmed.
+        self._memory, self._confirmed = self._remembered(), frozenset()
         return Work(self.inventory, self._memory, Now(now, self.wall()), standing, reads)
 
     async def _one_pass(self, reasons: tuple[str, ...], work: Work) -> None:
@@ -226,6 +260,12 @@ class PeerManager(Service):
             self._finish(evolve(report, error=f"an error in overlayd itself: {error!r}"), work)
         else:
             self._took(result, report, work)
+
+    def _remembered(self) -> Memory:
+        """What the next plan has to know: of the plan before it, and of the operator."""
+        if not self._confirmed:
+            return self._memory
+        return evolve(self._memory, confirmed=self._memory.confirmed | self._confirmed)
 
     def _took(self, result: PassResult, report: PassReport, work: Work) -> None:
         self._readings.took(work, result)

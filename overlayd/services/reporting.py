@@ -32,6 +32,7 @@ _HARMLESS = (
     StateName.STOPPING,
     StateName.WAITING_FOR_POD_CIDRS,
 )
+NAMED = 20  # of the held peers, in one line of the log
 FRESH = 180.0  # seconds: WireGuard's REJECT_AFTER_TIME, after which a session is dead
 
 
@@ -117,14 +118,18 @@ class Reporting:
         """Log the state, and what is held, where they are others than when this was called last."""
         result = self._manager.result
         held = frozenset(h.node or str(h.key) for h in result.plan.held) if result else frozenset()
-        if held - self._noted_held:
+        state = self.state()
+        if held - self._noted_held and state.name is StateName.NODE_MISSING:
             self._log.warn(
-                "so many peers would go at once that their removal waits up to five minutes: "
-                "{names}",
-                names=", ".join(sorted(held)),
+                "no peer goes while our own Node is missing; held: {names}", names=_some(held)
+            )
+        elif held - self._noted_held:
+            self._log.warn(
+                "so many peers would go at once that their removal waits up to five minutes; "
+                "`overlayctl confirm` lets them go now: {names}",
+                names=_some(held),
             )
         self._noted_held = held
-        state = self.state()
         if state != self._noted:
             self._noted = state
             message = f": {state.message}" if state.message else ""
@@ -171,6 +176,12 @@ class Reporting:
             mtu=link.mtu if link else 0,
             addresses=tuple(sorted(result.known.addresses_of(name), key=str)),
         )
+
+
+def _some(names: frozenset[str]) -> str:
+    """Names for one line of the log."""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(sorted(names)[:NAMED]) + more
 
 
 def _trouble(report: PassReport | None) -> str:

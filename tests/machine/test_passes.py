@@ -14,13 +14,14 @@ from overlayd.model.keys import PublicKey
 from overlayd.model.node import Inventory, Node
 from overlayd.model.settings import Settings
 from overlayd.model.status import StateName
-from overlayd.passes import NOT_TRIED, PassResult, Work, run_pass
-from overlayd.plan.result import Memory, Now
+from overlayd.passes import NOT_TRIED, PassResult, Work, preview, run_pass
+from overlayd.plan.result import Memory, Now, Plan
 from overlayd.tunnel.userspace import UserspaceTunnel
 from tests.machine.processes import kill, tunnel_process
 from tests.machine.stack import ip
 
 LINK = "pass0"
+NOW = Now(monotonic=100.0, wall=1_000_000.0)
 SETTINGS = Settings(node_name="a", wg_dev=LINK)
 INVENTORY = Inventory(
     nodes={
@@ -61,8 +62,10 @@ class PassTests(SynchronousTestCase):
         ip(*["rule del protocol 87"] * len(self.network.observe().rules))
 
     def run_pass(self, inventory: Inventory | None = INVENTORY) -> PassResult:
-        now = Now(monotonic=100.0, wall=1_000_000.0)
-        return run_pass(self.network, self.tunnel, SETTINGS, Work(inventory, Memory(), now))
+        return run_pass(self.network, self.tunnel, SETTINGS, Work(inventory, Memory(), NOW))
+
+    def preview(self) -> Plan:
+        return preview(self.network, self.tunnel, SETTINGS, Work(INVENTORY, Memory(), NOW))
 
     def test_one_pass_makes_everything(self) -> None:
         """The first pass makes all there is, and the second finds nothing to do."""
@@ -75,6 +78,30 @@ class PassTests(SynchronousTestCase):
         assert device is not None
         self.assertEqual(set(device.peers), {PublicKey(b"b" * 32)})
         self.assertEqual(second.public_key, device.public_key)
+
+    def test_a_preview_is_what_a_pass_would_do(self) -> None:
+        """A preview decides as the pass after it, and makes nothing of what it decides."""
+        before = self.network.observe()
+        told = self.preview()
+        self.assertEqual(self.network.observe(), before)
+        self.assertNotEqual(told.changes, ())
+        self.assertEqual(told, self.run_pass().plan)
+        ip(f"route del 10.244.0.0/16 dev {LINK}")
+        told = self.preview()
+        self.assertEqual(len(told.changes), 1)
+        self.assertEqual(self.preview(), told)
+        self.assertEqual(told, self.run_pass().plan)
+        self.assertEqual(self.preview().changes, ())
+
+    def test_a_preview_remembers_nothing(self) -> None:
+        """A device that shows another key is taken for rotated by a pass, and by no preview."""
+        ours = self.run_pass().public_key
+        operator = UserspaceTunnel(LINK)
+        operator.apply([GiveKey("rotated")])
+        self.assertNotEqual(operator.remembered(), ours)
+        self.preview()
+        self.assertEqual(self.tunnel.remembered(), ours)
+        self.assertEqual(self.run_pass().public_key, operator.remembered())
 
     def test_nothing_before_the_inventory(self) -> None:
         """Where nothing of ours exists, nothing is made before the inventory is read."""

@@ -6,14 +6,13 @@ from twisted.trial.unittest import SynchronousTestCase
 from overlayd.model.changes import GrantPeer, RemovePeer, TrimPeer
 from overlayd.model.keys import PublicKey
 from overlayd.model.machine import Peer
-from overlayd.model.node import Node
+from overlayd.model.node import Claim, Node
 from overlayd.model.status import StateName
 from overlayd.plan.result import Memory, Now, Plan
 from tests.pure.cluster import (
     NODE_B,
     PEER_B,
     WALL,
-    B,
     D,
     endpoint,
     inventory,
@@ -23,6 +22,7 @@ from tests.pure.cluster import (
     planned,
     working,
 )
+from tests.pure.machine_in_memory import OUR_KEY
 
 
 def key(number: int) -> PublicKey:
@@ -155,16 +155,6 @@ class BrakeTests(SynchronousTestCase):
         later = planned(there, others, decided.memory, at(2000))
         self.assertEqual((gone(later), [h.remaining for h in later.held]), (set(), [0.0]))
 
-    def test_a_new_key_is_a_removal_too(self) -> None:
-        """When many Nodes change their keys at once, the old peers are held without a prefix."""
-        peers, nodes = staying(5)
-        rotated = [evolve(n, key=key(i)) for i, n in enumerate(nodes)]
-        decided = planned(working(*peers), inventory(*rotated))
-        self.assertEqual(len(decided.held), 5)
-        self.assertEqual(decided.held[0].node[0], "s")
-        self.assertEqual(sum(isinstance(c, GrantPeer) for c in decided.changes), 5)
-        self.assertNotIn(B, decided.memory.held)
-
     def test_a_peer_that_goes_has_its_nodes_name(self) -> None:
         """The Node is named that was behind the peer while it was there."""
         peers, nodes = staying(2)
@@ -173,3 +163,154 @@ class BrakeTests(SynchronousTestCase):
         self.assertEqual(
             [c.node for c in after.changes if isinstance(c, RemovePeer)], [nodes[1].name]
         )
+
+
+class WhatWouldGo(SynchronousTestCase):
+    """Which peers the brake counts: those that nothing replaces."""
+
+    def held(self, *nodes: Node, memory: Memory | None = None) -> tuple[int, int]:
+        """How many of five peers are held and how many go, when their Nodes are these."""
+        peers, _ = staying(5)
+        decided = planned(working(*peers), inventory(*nodes), memory, at(1000))
+        return len(decided.held), len(gone(decided))
+
+    def test_by_what_became_of_the_nodes(self) -> None:
+        """A new key replaces a peer at once. No key, or none that is its own, lets it go."""
+        nodes = staying(5)[1]
+        others = [node(f"o{n}", f"10.0.8.{n}", key(n), f"100.64.8.{n}") for n in range(5)]
+        stolen = [evolve(n, key=key(i), created="2025") for i, n in enumerate(nodes)]
+        for what, cluster, held_and_gone in (
+            ("deleted", [], (5, 0)),
+            ("another key", [evolve(n, key=key(i)) for i, n in enumerate(nodes)], (0, 5)),
+            (
+                "annotations wiped",
+                [evolve(n, key=None, overlay_addresses=()) for n in nodes],
+                (5, 0),
+            ),
+            ("key wiped", [evolve(n, key=None) for n in nodes], (5, 0)),
+            ("our own key", [evolve(n, key=OUR_KEY.public()) for n in nodes], (5, 0)),
+            ("the key of others", [*stolen, *others], (5, 0)),
+            ("another key at another address", _elsewhere(nodes), (5, 0)),
+            ("four deleted, another key", [evolve(n, key=key(9)) for n in nodes[:1]], (4, 1)),
+            (
+                "a key cannot be read",
+                [node(n.name, str(n.address), unreadable=[Claim.KEY]) for n in nodes],
+                (0, 0),
+            ),
+        ):
+            self.assertEqual(self.held(*cluster), held_and_gone, what)
+
+    def test_a_held_peer_whose_node_comes_back_with_another_key(self) -> None:
+        """It is replaced, so it goes at once, and only what has no Node stays held."""
+        peers, nodes = staying(5)
+        memory = planned(working(*peers), inventory(), None, at(990)).memory
+        self.assertEqual(len(memory.held), 5)
+        self.assertEqual(self.held(evolve(nodes[0], key=key(0)), memory=memory), (4, 1))
+
+    def test_replaced_peers_do_not_count_later(self) -> None:
+        """Nor are they among those that went within the last minute."""
+        peers, nodes = staying(9)
+        rotated = [evolve(n, key=key(i)) for i, n in enumerate(nodes)]
+        first = planned(working(*peers), inventory(*rotated), None, at(1000))
+        now = [evolve(p, key=key(i)) for i, p in enumerate(peers)]
+        then = planned(working(*now), inventory(*rotated[3:]), first.memory, at(1001))
+        self.assertEqual((len(gone(then)), then.held), (3, ()))
+
+    def test_a_new_key_waits_for_our_own_node(self) -> None:
+        """Without our own Node not even a replaced peer goes."""
+        peers, nodes = staying(1)
+        others = evolve(inventory(), nodes={"s0": evolve(nodes[0], key=key(0))})
+        decided = planned(working(*peers), others)
+        self.assertEqual((gone(decided), len(decided.held)), (set(), 1))
+
+
+class ConfirmedTests(SynchronousTestCase):
+    """What the operator let go."""
+
+    def setUp(self) -> None:
+        self.there = working(*crowd(5))
+        before = planned(self.there, inventory(), None, at(1000))
+        self.assertEqual(len(before.held), 5)
+        self.memory = evolve(before.memory, confirmed=frozenset({key(0), key(1)}))
+
+    def test_it_goes(self) -> None:
+        """A confirmed peer goes with the next pass and says why; the others stay held."""
+        decided = planned(self.there, inventory(), self.memory, at(1001))
+        self.assertEqual(gone(decided), {key(0), key(1)})
+        self.assertEqual({h.key for h in decided.held}, {key(2), key(3), key(4)})
+        reasons = {c.why for c in decided.changes if isinstance(c, RemovePeer)}
+        self.assertEqual(reasons, {"no Node announces its key; it was held until confirmed"})
+
+    def test_a_removal_that_fails_is_tried_again(self) -> None:
+        """A confirmed peer that is still there is not held anew."""
+        memory = planned(self.there, inventory(), self.memory, at(1001)).memory
+        self.assertEqual(gone(planned(self.there, inventory(), memory, at(1002))), {key(0), key(1)})
+
+    def test_forgotten_once_gone(self) -> None:
+        """Once it is gone, a peer of that key is like any other."""
+        memory = planned(self.there, inventory(), self.memory, at(1001)).memory
+        there = working(*crowd(5)[2:])
+        memory = planned(there, inventory(), memory, at(1002)).memory
+        self.assertEqual((memory.confirmed, len(memory.held)), (frozenset(), 3))
+        self.assertEqual(gone(planned(self.there, inventory(), memory, at(1003))), set())
+
+    def test_forgotten_once_wanted_again(self) -> None:
+        """A Node that comes back takes its confirmation with it: the next time it is held."""
+        back = [node(f"r{n}", f"10.0.9.{n}", key(n), f"100.64.9.{n}") for n in range(2)]
+        decided = planned(self.there, inventory(*back), self.memory, at(1001))
+        self.assertEqual((gone(decided), decided.memory.confirmed), (set(), frozenset()))
+        again = planned(self.there, inventory(), decided.memory, at(1002))
+        self.assertEqual((gone(again), len(again.held)), (set(), 5))
+
+    def test_it_counts_as_gone(self) -> None:
+        """What went by confirmation is among those of the last minute: the next one waits."""
+        memory = planned(self.there, inventory(), self.memory, at(1001)).memory
+        peers, nodes = staying(6)
+        there = working(*crowd(5)[2:], *peers)
+        decided = planned(there, inventory(*nodes[:5]), memory, at(1030))
+        self.assertEqual((gone(decided), len(decided.held)), (set(), 4))
+
+    def test_without_our_node_nothing_goes(self) -> None:
+        """Whatever is confirmed; it goes once our Node is back."""
+        missing = evolve(inventory(NODE_B), nodes={"b": NODE_B})
+        decided = planned(self.there, missing, self.memory, at(1001))
+        self.assertEqual((gone(decided), len(decided.held)), (set(), 5))
+        back = planned(self.there, inventory(), decided.memory, at(1002))
+        self.assertEqual(gone(back), {key(0), key(1)})
+
+    def test_without_an_inventory_it_is_kept(self) -> None:
+        """The operator's word outlives a time without an inventory, for peers that are there."""
+        decided = planned(working(*crowd(5)[1:]), None, self.memory, at(1001))
+        self.assertEqual(decided.memory.confirmed, {key(1)})
+
+    def test_what_was_held_is_in_the_memory_of_its_end(self) -> None:
+        """A removal that was held can be told from others, also as it goes."""
+        decided = planned(self.there, inventory(), self.memory, at(1001))
+        self.assertEqual(gone(decided) & decided.memory.held.keys(), {key(0), key(1)})
+
+
+class UntilTests(SynchronousTestCase):
+    def test_the_end_by_the_wall_clock(self) -> None:
+        """The end of the hold is told as a time of day; it is counted by the monotonic clock."""
+        first = planned(working(*crowd(4)), inventory(), None, Now(1000.0, 0.0))
+        self.assertEqual({h.until for h in first.held}, {"1970-01-01T00:05:00.000Z"})
+        later = planned(working(*crowd(4)), inventory(), first.memory, Now(1060.0, 7200.0))
+        self.assertEqual({h.until for h in later.held}, {"1970-01-01T02:04:00.000Z"})
+
+    def test_in_the_order_of_their_end(self) -> None:
+        """Those that go first come first; those of one moment by the names of their Nodes."""
+        peers, nodes = staying(5)
+        before = planned(working(*peers), inventory(*nodes))
+        first = planned(working(*peers), inventory(nodes[2]), before.memory, at(1000))
+        then = planned(working(*peers), inventory(), first.memory, at(1001))
+        self.assertEqual([h.node for h in then.held], ["s0", "s1", "s3", "s4", "s2"])
+
+    def test_no_end(self) -> None:
+        """While nothing goes at all, there is no end to be told."""
+        missing = evolve(inventory(NODE_B), nodes={"b": NODE_B})
+        self.assertEqual({h.until for h in planned(working(*crowd(4)), missing).held}, {None})
+
+
+def _elsewhere(nodes: list[Node]) -> list[Node]:
+    """The Nodes with other addresses and other keys: nothing tells which peers were theirs."""
+    return [node(n.name, f"10.0.8.{i}", key(i), f"100.64.8.{i}") for i, n in enumerate(nodes)]

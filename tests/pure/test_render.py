@@ -134,6 +134,20 @@ class LinesTests(SynchronousTestCase):
         at = lines.index("  windows-1")
         self.assertEqual(lines[at + 1], "  and 1 more; -o json shows all")
 
+    def test_held_without_an_end(self) -> None:
+        """While our own Node is missing, no end is told, nor what would not help."""
+        document = encoding.status_document(TROUBLED)
+        held = encoding.held_document(TROUBLED.held[0])
+        for until, parts in (
+            (None, ["for as long as our own Node is missing"]),
+            ("2026-01-01T00:04:00Z", ["until 2026-01-01T00:04:00Z, 4m more", "overlayctl confirm"]),
+        ):
+            document["held"] = [held | {"until": until}]
+            shown = "\n".join(render.status_lines(document))
+            for part in parts:
+                self.assertIn(part, shown)
+            self.assertEqual("overlayctl confirm" in shown, until is not None)
+
     def test_handshake(self) -> None:
         """A handshake has its age by the wall clock, never less than none."""
         document = encoding.peer_document(peer(1))

@@ -1,7 +1,7 @@
 """A daemon at one end of real AMP bytes, in memory, whose answers a test chooses."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -12,8 +12,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from overlayd.control.commands import List
 from overlayd.control.connection import Connection, Connections
-from overlayd.control.responders import Answers, Responders
-from overlayd.model.status import PassReport, PeerStatus, Status
+from overlayd.control.responders import Responders
+from overlayd.model.keys import PublicKey
+from overlayd.model.status import PassReport, PastPass, PeerStatus, Status
+from overlayd.plan.result import Plan
+from tests.services.answers import answers
 from tests.statuses import ORDINARY
 
 
@@ -30,8 +33,18 @@ class ControlTestCase(SynchronousTestCase):
         self.status: Status | Exception = ORDINARY
         self.peers: Sequence[PeerStatus] = ()
         self.resyncs: list[Deferred[PassReport]] = []
-        answers = Answers(self.get_status, lambda: self.peers, self.resync)
-        self.connections = Connections(self.clock, lambda: Responders(answers))
+        self.confirmed: list[list[PublicKey]] = []
+        self.plans: list[Deferred[Plan]] = []
+        self.history: Sequence[PastPass] = ()
+        chosen = answers(
+            status=self.get_status,
+            peers=lambda: self.peers,
+            resync=self.resync,
+            confirm=self.confirm,
+            plan=self.plan,
+            history=lambda: self.history,
+        )
+        self.connections = Connections(self.clock, lambda: Responders(chosen))
 
     def get_status(self) -> Status:
         if isinstance(self.status, Exception):
@@ -41,6 +54,14 @@ class ControlTestCase(SynchronousTestCase):
     def resync(self) -> Deferred[PassReport]:
         self.resyncs.append(Deferred())
         return self.resyncs[-1]
+
+    def confirm(self, keys: Iterable[PublicKey]) -> Deferred[PassReport]:
+        self.confirmed.append(list(keys))
+        return self.resync()
+
+    def plan(self) -> Deferred[Plan]:
+        self.plans.append(Deferred())
+        return self.plans[-1]
 
     def connect(self) -> tuple[amp.AMP, IOPump]:
         client, server, pump = connectedServerAndClient(self.build, amp.AMP)

@@ -10,14 +10,19 @@ from overlayd.control.commands import (
     COMMANDS,
     BadRequest,
     CannotAnswer,
+    Confirm,
+    GetPlan,
     GetStatus,
     List,
     ListChanges,
+    ListHistory,
+    ListHistoryChanges,
+    ListPlan,
     NoSuchPass,
     Resync,
 )
 from overlayd.control.connection import IDLE_LIMIT
-from overlayd.control.responders import LISTS
+from overlayd.control.responders import LISTS, PLAN_LISTS
 from tests.services.control_case import ControlTestCase
 from tests.statuses import (
     LONGEST_NAME,
@@ -25,8 +30,13 @@ from tests.statuses import (
     QUARANTINE,
     TROUBLED,
     hostile,
+    hostile_past,
     hostile_peer,
+    hostile_plan,
+    key,
+    past,
     peer,
+    plan,
     report,
 )
 
@@ -158,6 +168,61 @@ class AnswersTests(ControlTestCase):
             [c["change"] for c in changes], ["add peer n0", "add peer n1", "add peer n2"]
         )
 
+    def test_confirm(self) -> None:
+        """What goes is what the status of this connection showed as held, and nothing else."""
+        self.status = TROUBLED
+        client, pump = self.connect()
+        self.answer(client, pump, GetStatus)
+        self.status = hostile(3)
+        answered = self.asked(client, pump, Confirm)
+        self.assertEqual(self.confirmed, [[key(5)]])
+        self.assertNoResult(answered)
+        self.resyncs[0].callback(report(number=9, changes=1))
+        pump.flush()
+        self.assertEqual(json.loads(self.successResultOf(answered)["report"])["number"], 9)
+        self.assertEqual(len(self.whole_list(client, pump, ListChanges, number=9)), 1)
+
+    def test_held(self) -> None:
+        """A held peer is listed with the time when it goes."""
+        self.status = TROUBLED
+        (held,) = json.loads(self.ask(List, what="held", after=0, limit=10)["items"])
+        self.assertEqual((held["node"], held["remaining"]), ("n5", 240.0))
+        self.assertEqual(held["until"], "2026-01-01T00:04:00.000Z")
+
+    def test_plan(self) -> None:
+        """A plan is a document with how long its lists are, and the lists."""
+        client, pump = self.connect()
+        answered = self.asked(client, pump, GetPlan)
+        self.plans[0].callback(plan())
+        pump.flush()
+        document = json.loads(self.successResultOf(answered)["plan"])
+        self.assertEqual(
+            document, {"state": None, "message": "", "counts": {"changes": 2, "held": 1}}
+        )
+        self.assertEqual(set(document["counts"]), set(PLAN_LISTS))
+        self.assertEqual(
+            self.whole_list(client, pump, ListPlan, what="changes"),
+            [
+                {"change": "bring wg0 up", "why": "it was down"},
+                {"change": "set private key", "why": "it has none"},
+            ],
+        )
+        (held,) = self.whole_list(client, pump, ListPlan, what="held")
+        self.assertEqual(held["node"], "n5")
+
+    def test_history(self) -> None:
+        """Each pass is listed with its counts; what is known of its changes is another list."""
+        self.history = [past(1), past(2, kept=1)]
+        client, pump = self.connect()
+        first, second = self.whole_list(client, pump, ListHistory)
+        self.assertEqual((first["number"], first["why"]), (1, "2 nodes changed"))
+        self.assertEqual((first["changeCount"], first["changesKept"]), (2, 2))
+        self.assertEqual((second["changeCount"], second["changesKept"]), (2, 1))
+        self.assertEqual((second["repeated"], second["repeatedAt"]), (0, None))
+        self.history = []
+        changes = self.whole_list(client, pump, ListHistoryChanges, number=2)
+        self.assertEqual([c["change"] for c in changes], ["add peer n0"])
+
 
 class SizesTests(ControlTestCase):
     """Whatever the values, an answer fits into an AMP value of 65,535 bytes."""
@@ -181,6 +246,24 @@ class SizesTests(ControlTestCase):
         client, pump = self.connect()
         self.answer(client, pump, GetStatus)
         self.assertEqual(len(self.whole_list(client, pump, ListChanges, number=7)), 100)
+
+    def test_plan(self) -> None:
+        """So is a plan."""
+        client, pump = self.connect()
+        answered = self.asked(client, pump, GetPlan)
+        self.plans[0].callback(hostile_plan(100))
+        pump.flush()
+        self.successResultOf(answered)
+        for what in PLAN_LISTS:
+            self.assertEqual(len(self.whole_list(client, pump, ListPlan, what=what)), 100, what)
+
+    def test_history(self) -> None:
+        """So is the history, and what each of its passes changed."""
+        self.history = [hostile_past(n, 100) for n in range(100)]
+        client, pump = self.connect()
+        self.assertEqual(len(self.whole_list(client, pump, ListHistory)), 100)
+        changes = self.whole_list(client, pump, ListHistoryChanges, number=99)
+        self.assertEqual(len(changes), 100)
 
     def test_many_peers(self) -> None:
         """So are 5,000 peers with the longest names, each of them once."""

@@ -6,16 +6,20 @@ from overlayd.control import wire
 from overlayd.control.commands import (
     BadRequest,
     CannotAnswer,
+    Confirm,
+    GetPlan,
     GetStatus,
     List,
     ListChanges,
+    ListHistoryChanges,
+    ListPlan,
     NoSuchPass,
     Resync,
 )
 from overlayd.control.connection import CONNECTION_LIMIT, IDLE_LIMIT, REQUEST_LIMIT
-from overlayd.model.errors import Stopping
+from overlayd.model.errors import Stopping, TunnelError
 from tests.services.control_case import ControlTestCase, hang_up
-from tests.statuses import report
+from tests.statuses import past, report
 
 
 class RefusalsTests(ControlTestCase):
@@ -38,6 +42,24 @@ class RefusalsTests(ControlTestCase):
     def test_forgotten_pass(self) -> None:
         """The changes of a pass that is not the last are refused, not mistaken for others."""
         self.refused(NoSuchPass, ListChanges, number=6, after=0, limit=1)
+
+    def test_nothing_was_seen(self) -> None:
+        """What was not shown is not confirmed, and of no plan or history there is no page."""
+        self.assertIn("ask for that first", self.refused(BadRequest, Confirm))
+        self.assertEqual(self.confirmed, [])
+        self.refused(BadRequest, ListPlan, what="changes", after=0, limit=1)
+        self.refused(BadRequest, ListPlan, what="peers", after=0, limit=1)
+        self.history = [past(1)]
+        self.refused(NoSuchPass, ListHistoryChanges, number=1, after=0, limit=1)
+
+    def test_no_plan(self) -> None:
+        """Why there is no plan is told in the words of the daemon."""
+        client, pump = self.connect()
+        answered = self.asked(client, pump, GetPlan)
+        self.plans[0].errback(TunnelError("wg0 cannot be read"))
+        pump.flush()
+        error = self.failureResultOf(answered, CannotAnswer)
+        self.assertEqual(str(error.value), "wg0 cannot be read")
 
     def test_stopping(self) -> None:
         """What keeps the daemon from answering is told in its words."""

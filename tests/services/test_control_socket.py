@@ -12,17 +12,15 @@ from pathlib import Path
 from shutil import rmtree
 
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
-from overlayd.control.responders import Answers
 from overlayd.control.service import ControlService
 from overlayd.control.socket import explained, private
 from overlayd.model.errors import ControlError
 from overlayd.model.settings import SOCKET_PATH_LIMIT
-from tests.statuses import ORDINARY
+from tests.services.answers import answers
 
-ANSWERS = Answers(lambda: ORDINARY, lambda: (), Deferred)
+ANSWERS = answers()
 
 # Another process that holds the lock, as a daemon does, until it is killed.
 HOLDER = """

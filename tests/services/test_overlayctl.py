@@ -11,10 +11,10 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.trial.unittest import SkipTest
 
-from overlayd.control.responders import Answers
 from overlayd.control.service import ControlService
 from overlayd.model.errors import Stopping
 from overlayd.model.status import ChangeReport, PassReport, PeerStatus, State, StateName, Status
+from tests.services.answers import answers
 from tests.services.overlayctl_case import OVERLAYCTL, OverlayctlTestCase
 from tests.statuses import LONGEST_NAME, ORDINARY, TROUBLED, hostile, hostile_peer, peer, report
 
@@ -36,8 +36,12 @@ class AnsweredTests(OverlayctlTestCase):
         self.status: Status = ORDINARY
         self.peers: Sequence[PeerStatus] = [peer(1), peer(2)]
         self.pass_done: Deferred[PassReport] = succeed(report(8))
-        answers = Answers(lambda: self.status, lambda: self.peers, lambda: self.pass_done)
-        service = ControlService(reactor, str(self.path), answers)
+        chosen = answers(
+            status=lambda: self.status,
+            peers=lambda: self.peers,
+            resync=lambda: self.pass_done,
+        )
+        service = ControlService(reactor, str(self.path), chosen)
         service.startService()
         self.addCleanup(service.stopService)
 

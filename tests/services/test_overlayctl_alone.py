@@ -12,10 +12,9 @@ from twisted.internet.threads import deferToThread
 
 import overlayd
 from overlayd.control import wire
-from overlayd.control.responders import Answers
 from overlayd.control.service import ControlService
+from tests.services.answers import answers
 from tests.services.overlayctl_case import OVERLAYCTL, OverlayctlTestCase
-from tests.statuses import ORDINARY
 
 
 class AloneTests(OverlayctlTestCase):
@@ -28,7 +27,7 @@ class AloneTests(OverlayctlTestCase):
         await self.assert_ends(3, "not running", "status")
         await self.assert_ends(3, "not running", "status", "--ready")
         await self.assert_ends(3, "/nowhere/x", "--control", "/nowhere/x", "peers")
-        left = ControlService(reactor, str(self.path), Answers(lambda: ORDINARY, list, Deferred))
+        left = ControlService(reactor, str(self.path), answers())
         left.startService()
         copy = self.folder / "left.sock"
         os.link(self.path, copy)
