@@ -106,7 +106,7 @@ class Daemon:
             following = self._parsed(answer, b"next", int)
             if following == 0:
                 break
-            if following != len(items):
+            if not page or following != len(items):
                 raise self._garbage()
         return items
 
@@ -163,7 +163,7 @@ class Daemon:
     def _refusal(self, answer: dict[bytes, bytes]) -> ClientError:
         code = answer.get(b"_error_code", b"").decode("ascii", "replace")
         said = answer.get(b"_error_description", b"").decode("utf-8", "replace")
-        return ClientError(f"overlayd cannot answer: {_ERRORS_OF_AMP.get(code, said)}")
+        return ClientError(f"overlayd cannot answer: {_ERRORS_OF_AMP.get(code, said):.500}")
 
     def _garbage(self) -> ClientError:
         return ClientError(

@@ -37,23 +37,24 @@ class Connection(amp.BinaryBoxProtocol, amp.BoxDispatcher, TimeoutMixin):
     transport: Any  # ITCPTransport and IConsumer: what Twisted's unix sockets are
 
     def __init__(
-        self, clock: IReactorTime, responders: Responders, connections: "set[Connection]"
+        self, clock: IReactorTime, responders: Responders, connections: "dict[Connection, None]"
     ) -> None:
         amp.BinaryBoxProtocol.__init__(self, self)
         amp.BoxDispatcher.__init__(self, responders)
         self._clock = clock
         self._request_size = 0
-        self._answering = False
-        self._connections = connections  # those that are open
+        self._asked = False  # in what was read last
+        self.answering = False
+        self._connections = connections  # those that are open; first who was silent the longest
 
     def connectionMade(self) -> None:
-        self._connections.add(self)
+        self._connections[self] = None
         # A client that does not read its answers is not asked for more requests.
         self.transport.registerProducer(self, True)
         self.setTimeout(IDLE_LIMIT)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._connections.discard(self)
+        self._connections.pop(self, None)
         self.setTimeout(None)
         super().connectionLost(reason)
 
@@ -67,10 +68,15 @@ class Connection(amp.BinaryBoxProtocol, amp.BoxDispatcher, TimeoutMixin):
     def hang_up(self) -> None:
         """Drop the connection at once, with whatever the client has not read."""
         self.paused = True
+        self._connections.pop(self, None)
         self.setTimeout(None)
         self.transport.abortConnection()
 
     # --- what comes in ---
+
+    def dataReceived(self, data: bytes) -> None:
+        self._asked = False
+        super().dataReceived(data)
 
     def stringReceived(self, string: bytes) -> None:
         if self.state == "init":
@@ -85,10 +91,14 @@ class Connection(amp.BinaryBoxProtocol, amp.BoxDispatcher, TimeoutMixin):
         self.hang_up()
 
     def ampBoxReceived(self, box: amp.AmpBox) -> None:
-        if self._answering or amp.COMMAND not in box or amp.ASK not in box:
+        # Who waits for each answer never has two requests in one read, and a thousand in one would
+        # all be answered before anybody else is heard.
+        impatient = self.answering or self._asked
+        if impatient or amp.COMMAND not in box or amp.ASK not in box:
             self.hang_up()
             return
-        self._answering = True
+        self._asked = self.answering = True
+        self._connections[self] = self._connections.pop(self, None)
         self.setTimeout(None)
         super().ampBoxReceived(box)
 
@@ -112,7 +122,7 @@ class Connection(amp.BinaryBoxProtocol, amp.BoxDispatcher, TimeoutMixin):
         return Failure(_remote(CannotAnswer("the daemon failed; its log tells how")))
 
     def sendBox(self, box: amp.AmpBox) -> None:
-        self._answering = False
+        self.answering = False
         if self in self._connections:
             self.setTimeout(IDLE_LIMIT)
             super().sendBox(box)
@@ -130,12 +140,17 @@ class Connections(ServerFactory):
     def __init__(self, clock: IReactorTime, responders: Callable[[], Responders]) -> None:
         self._clock = clock
         self._responders = responders
-        self._open: set[Connection] = set()
+        self._open: dict[Connection, None] = {}
 
-    def buildProtocol(self, addr: IAddress | None) -> Connection | None:
-        """A connection, or None, which makes Twisted hang up, where there are too many."""
+    def buildProtocol(self, addr: IAddress | None) -> Connection:
+        """A connection. Where there are too many, the one that was silent the longest makes room.
+
+        Those that wait for an answer are spared while others are silent: nobody who opens
+        connections and says nothing keeps a readiness probe out.
+        """
         if len(self._open) >= CONNECTION_LIMIT:
-            return None
+            silent = (c for c in self._open if not c.answering)
+            next(silent, next(iter(self._open))).hang_up()
         return Connection(self._clock, self._responders(), self._open)
 
     def close(self) -> None:
