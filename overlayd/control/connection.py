@@ -23,6 +23,8 @@ IDLE_LIMIT = 10  # seconds for a client to ask something, and to read the answer
 REQUEST_LIMIT = 4096  # bytes of a whole request; ours have less than 100
 CONNECTION_LIMIT = 64
 
+_QUESTION = {amp.COMMAND, amp.ASK}
+_ANSWER = {amp.ANSWER, amp.ERROR}
 _COMMANDS = {command.commandName: command for command in COMMANDS}
 
 
@@ -94,7 +96,8 @@ class Connection(amp.BinaryBoxProtocol, amp.BoxDispatcher, TimeoutMixin):
         # Who waits for each answer never has two requests in one read, and a thousand in one would
         # all be answered before anybody else is heard.
         impatient = self.answering or self._asked
-        if impatient or amp.COMMAND not in box or amp.ASK not in box:
+        question = _QUESTION <= box.keys() and _ANSWER.isdisjoint(box)
+        if impatient or not question:
             self.hang_up()
             return
         self._asked = self.answering = True

@@ -127,6 +127,8 @@ class BrokenClientsTests(ControlTestCase):
             {b"_answer": b"1"},
             {b"_error": b"1", b"_error_code": b"x", b"_error_description": b"x"},
             {b"_command": b"GetStatus"},
+            {b"_ask": b"1", b"_command": b"GetStatus", b"_answer": b"1"},
+            {b"_ask": b"1", b"_command": b"GetStatus", b"_error": b"1"},
             {b"a": b"b"},
         ):
             self.assert_hung_up(wire.encode(box))
