@@ -96,7 +96,7 @@ class Connection(amp.BinaryBoxProtocol, amp.BoxDispatcher, TimeoutMixin):
         # Who waits for each answer never has two requests in one read, and a thousand in one would
         # all be answered before anybody else is heard.
         impatient = self.answering or self._asked
-        question = _QUESTION <= box.keys() and _ANSWER.isdisjoint(box)
+        question = box.keys() >= _QUESTION and _ANSWER.isdisjoint(box)
         if impatient or not question:
             self.hang_up()
             return
