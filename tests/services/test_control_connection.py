@@ -12,7 +12,12 @@ from overlayd.control.commands import (
     NoSuchPass,
     Resync,
 )
-from overlayd.control.connection import CONNECTION_LIMIT, IDLE_LIMIT, REQUEST_LIMIT
+from overlayd.control.connection import (
+    CONNECTION_LIMIT,
+    FLOOD_LIMIT,
+    IDLE_LIMIT,
+    REQUEST_LIMIT,
+)
 from overlayd.model.errors import Stopping
 from tests.services.control_case import ControlTestCase, hang_up
 from tests.statuses import report
@@ -173,19 +178,28 @@ class BrokenClientsTests(ControlTestCase):
     def test_too_many(self) -> None:
         """Over the limit the connection that was silent the longest makes room for the next."""
         transports = [self.connected()[1] for _ in range(CONNECTION_LIMIT)]
-        self.ask(GetStatus)
-        self.assertEqual([t.disconnecting for t in transports].index(False), 1)
-        self.ask(GetStatus)
-        self.assertEqual([t.disconnecting for t in transports].index(False), 2)
+        for gone in (1, 2):
+            self.ask(GetStatus)
+            self.clock.advance(0)
+            self.assertEqual([t.disconnecting for t in transports].index(False), gone)
+
+    def test_far_too_many(self) -> None:
+        """However many there are at one moment, in the next there are no more than there may be."""
+        transports = [self.connected()[1] for _ in range(FLOOD_LIMIT)]
+        self.assertIs(self.connections.buildProtocol(None), None)
+        self.clock.advance(0)
+        there = [t for t in transports if not t.disconnecting]
+        self.assertEqual(there, transports[-CONNECTION_LIMIT:])
 
     def test_who_waits_is_spared(self) -> None:
         """Not who waits for an answer, or asked something since, but who said nothing."""
         asking, pump = self.connect()
         answered = self.asked(asking, pump, Resync)
         patient, patient_pump = self.connect()
-        silent = [self.connected()[1] for _ in range(CONNECTION_LIMIT - 2)]
+        silent = [self.connected()[1] for _ in range(CONNECTION_LIMIT - 1)]
         self.answer(patient, patient_pump, GetStatus)
         self.ask(GetStatus)
+        self.clock.advance(0)
         self.assertEqual([t.disconnecting for t in silent], [True] + [False] * (len(silent) - 1))
         self.resyncs[0].callback(report())
         pump.flush()
@@ -193,10 +207,13 @@ class BrokenClientsTests(ControlTestCase):
         self.answer(patient, patient_pump, GetStatus)
 
     def test_all_wait(self) -> None:
-        """Where all wait for an answer, the one that has waited the longest makes room."""
+        """Of too many that wait for an answer, the one that has waited the longest makes room."""
         pairs = [self.connect() for _ in range(CONNECTION_LIMIT)]
         answers = [self.asked(client, pump, Resync) for client, pump in pairs]
+        other, other_pump = self.connect()
+        self.asked(other, other_pump, Resync)
         self.ask(GetStatus)
+        self.clock.advance(0)
         self.resyncs[0].callback(report())
         pairs[0][1].flush()
         self.failureResultOf(answers[0])
