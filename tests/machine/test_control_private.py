@@ -72,7 +72,9 @@ class OtherUsersTests(TestCase):
 
     def test_read_only_file_system(self) -> None:
         """Where nothing can be written, the start ends with one line that says so."""
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "none", self.folder], check=True)
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "ro,mode=700", "none", self.folder], check=True
+        )
         self.addCleanup(subprocess.check_call, ["umount", self.folder])
         ended = subprocess.run(
             [
