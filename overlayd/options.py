@@ -4,7 +4,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Mapping
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import NoReturn, TypeVar
 
 from attrs import frozen
@@ -22,8 +22,13 @@ from overlayd.model.settings import (
     Settings,
     TunnelKind,
 )
+from overlayd.model.text import printable
+from overlayd.plan.notation import read_host_address
 
 T = TypeVar("T")
+
+LONGEST_LINE = 1000
+"""Characters of what a start ends with: a value can have a hundred thousand."""
 
 
 @frozen
@@ -125,7 +130,10 @@ def _variable(option: str) -> str:
 
 
 def _end(message: str) -> NoReturn:
-    sys.stderr.write(f"overlayd: {' '.join(message.split())}\n")
+    line = printable(" ".join(message.split()))
+    if len(line) > LONGEST_LINE:  # the value is in the middle, what is wrong with it at the end
+        line = f"{line[: LONGEST_LINE // 2]} ... {line[-LONGEST_LINE // 2 :]}"
+    sys.stderr.write(f"overlayd: {line}\n")
     raise SystemExit(1)
 
 
@@ -140,7 +148,7 @@ def _one_of(option: str, text: str, choices: tuple[str, ...]) -> str:
 
 
 def _number(option: str, text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
         raise SettingsError(f"{option} {text!r} is not a number")
     return int(text)
 
@@ -159,10 +167,11 @@ def _network(option: str, text: str) -> IPv4Network:
 
 
 def _node_ip(text: str) -> IPAddress:
+    """Read as strictly as the other nodes will read it in our annotation."""
     try:
-        return ip_address(text)
-    except ValueError:
-        raise SettingsError(f"--node-ip {text!r} is not an IP address") from None
+        return read_host_address(text)
+    except ValueError as error:
+        raise SettingsError(f"--node-ip {text!r} is {error}") from None
 
 
 def _node_name(text: str | None) -> str:

@@ -16,6 +16,7 @@ from overlayd.model.errors import OverlaydError
 Document = dict[str, Any]
 
 PAGE_ITEMS = 1_000
+_QUEUE_PAUSE = 0.01  # seconds
 _ERRORS_OF_AMP = {"UNHANDLED": "it does not know the request: it is another version of overlayd"}
 
 
@@ -52,12 +53,24 @@ class Daemon:
 
     def __enter__(self) -> "Daemon":
         try:
-            self._socket.settimeout(self._timeout)
-            self._socket.connect(self._path)
+            self._connect()
         except OSError as error:
             self._socket.close()
             raise self._explained(error) from error
         return self
+
+    def _connect(self) -> None:
+        """Wait for a place in the queue of those that connect, where it is full."""
+        until = time.monotonic() + self._timeout
+        self._socket.settimeout(self._timeout)
+        while True:
+            try:
+                self._socket.connect(self._path)
+                return
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(_QUEUE_PAUSE)
 
     def __exit__(
         self,
@@ -126,7 +139,7 @@ class Daemon:
             following = self._parsed(answer, b"next", int)
             if following == 0:
                 break
-            if following != len(items):
+            if not page or following != len(items):
                 raise self._garbage()
         return items
 
@@ -183,7 +196,7 @@ class Daemon:
     def _refusal(self, answer: dict[bytes, bytes]) -> ClientError:
         code = answer.get(b"_error_code", b"").decode("ascii", "replace")
         said = answer.get(b"_error_description", b"").decode("utf-8", "replace")
-        return ClientError(f"overlayd cannot answer: {_ERRORS_OF_AMP.get(code, said)}")
+        return ClientError(f"overlayd cannot answer: {_ERRORS_OF_AMP.get(code, said):.500}")
 
     def _garbage(self) -> ClientError:
         return ClientError(

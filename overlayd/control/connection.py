@@ -21,8 +21,12 @@ from overlayd.control.responders import Responders
 
 IDLE_LIMIT = 10  # seconds for a client to ask something, and to read the answer
 REQUEST_LIMIT = 4096  # bytes of a whole request; ours have less than 100
-CONNECTION_LIMIT = 64
+CONNECTION_LIMIT = 32  # that say nothing, and as many that wait for an answer
+HEARD = 3  # turns of the reactor in which a question is read, and its answer written
+FLOOD_LIMIT = 8 * CONNECTION_LIMIT  # for a moment, until those that are too many make room
 
+_QUESTION = {amp.COMMAND, amp.ASK}
+_ANSWER = {amp.ANSWER, amp.ERROR}
 _COMMANDS = {command.commandName: command for command in COMMANDS}
 
 
@@ -37,25 +41,31 @@ class Connection(amp.BinaryBoxProtocol, amp.BoxDispatcher, TimeoutMixin):
     transport: Any  # ITCPTransport and IConsumer: what Twisted's unix sockets are
 
     def __init__(
-        self, clock: IReactorTime, responders: Responders, connections: "set[Connection]"
+        self, clock: IReactorTime, responders: Responders, connections: "dict[Connection, None]"
     ) -> None:
         amp.BinaryBoxProtocol.__init__(self, self)
         amp.BoxDispatcher.__init__(self, responders)
         self._clock = clock
         self._request_size = 0
-        self._answering = False
-        self._connections = connections  # those that are open
+        self._asked = False  # in what was read last
+        self.answering = False
+        self.turns = 0  # of the reactor since something happened, counted while it is crowded
+        self._connections = connections  # those that are open; first who was silent the longest
 
     def connectionMade(self) -> None:
-        self._connections.add(self)
+        self._connections[self] = None
         # A client that does not read its answers is not asked for more requests.
         self.transport.registerProducer(self, True)
         self.setTimeout(IDLE_LIMIT)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._connections.discard(self)
+        self._connections.pop(self, None)
         self.setTimeout(None)
         super().connectionLost(reason)
+
+    def _happened(self) -> None:
+        self.turns = 0
+        self._connections[self] = self._connections.pop(self, None)
 
     def callLater(self, period: float, func: Callable[[], None]) -> IDelayedCall:
         """What TimeoutMixin counts its time with; its own would be the global reactor."""
@@ -67,10 +77,15 @@ class Connection(amp.BinaryBoxProtocol, amp.BoxDispatcher, TimeoutMixin):
     def hang_up(self) -> None:
         """Drop the connection at once, with whatever the client has not read."""
         self.paused = True
+        self._connections.pop(self, None)
         self.setTimeout(None)
         self.transport.abortConnection()
 
     # --- what comes in ---
+
+    def dataReceived(self, data: bytes) -> None:
+        self._asked = False
+        super().dataReceived(data)
 
     def stringReceived(self, string: bytes) -> None:
         if self.state == "init":
@@ -85,10 +100,15 @@ class Connection(amp.BinaryBoxProtocol, amp.BoxDispatcher, TimeoutMixin):
         self.hang_up()
 
     def ampBoxReceived(self, box: amp.AmpBox) -> None:
-        if self._answering or amp.COMMAND not in box or amp.ASK not in box:
+        # Who waits for each answer never has two requests in one read, and a thousand in one would
+        # all be answered before anybody else is heard.
+        impatient = self.answering or self._asked
+        question = box.keys() >= _QUESTION and _ANSWER.isdisjoint(box)
+        if impatient or not question:
             self.hang_up()
             return
-        self._answering = True
+        self._asked = self.answering = True
+        self._happened()
         self.setTimeout(None)
         super().ampBoxReceived(box)
 
@@ -112,9 +132,10 @@ class Connection(amp.BinaryBoxProtocol, amp.BoxDispatcher, TimeoutMixin):
         return Failure(_remote(CannotAnswer("the daemon failed; its log tells how")))
 
     def sendBox(self, box: amp.AmpBox) -> None:
-        self._answering = False
+        self.answering = False
         if self in self._connections:
             self.setTimeout(IDLE_LIMIT)
+            self._happened()
             super().sendBox(box)
 
 
@@ -130,15 +151,43 @@ class Connections(ServerFactory):
     def __init__(self, clock: IReactorTime, responders: Callable[[], Responders]) -> None:
         self._clock = clock
         self._responders = responders
-        self._open: set[Connection] = set()
+        self._open: dict[Connection, None] = {}
+        self._crowded: IDelayedCall | None = None  # while there are too many
+        self.port: Any = None  # where they come in
 
     def buildProtocol(self, addr: IAddress | None) -> Connection | None:
-        """A connection, or None, which makes Twisted hang up, where there are too many."""
-        if len(self._open) >= CONNECTION_LIMIT:
+        """A connection, or None, which makes Twisted hang up, where there are far too many."""
+        if len(self._open) >= FLOOD_LIMIT:
             return None
+        if len(self._open) >= CONNECTION_LIMIT and self._crowded is None:
+            self._crowded = self._clock.callLater(0, self._make_room)
         return Connection(self._clock, self._responders(), self._open)
+
+    def _make_room(self) -> None:
+        """Hang up on those that were silent the longest, and on those that waited the longest.
+
+        Not before they had the time to ask and to get an answer out: whoever asks something is
+        answered, however many open connections at the same moment and say nothing.
+        """
+        self._crowded = None
+        for answering in (False, True):
+            alike = [c for c in self._open if c.answering is answering]
+            excess = max(0, len(alike) - CONNECTION_LIMIT)
+            for connection in [c for c in alike if c.turns >= HEARD][:excess]:
+                connection.hang_up()
+                excess -= 1
+            if excess and self._crowded is None:
+                self._crowded = self._clock.callLater(0, self._make_room)
+        for connection in self._open:
+            connection.turns += 1
+        if self._crowded is not None and self.port is not None:
+            # Else Twisted accepts more and more at once, before anybody is heard.
+            self.port.numberAccepts = min(self.port.numberAccepts, CONNECTION_LIMIT)
 
     def close(self) -> None:
         """Close them all, each as soon as its client has read its answer or its time is up."""
+        if self._crowded is not None:
+            self._crowded.cancel()
+            self._crowded = None
         for connection in tuple(self._open):
             connection.transport.loseConnection()

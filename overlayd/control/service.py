@@ -41,6 +41,7 @@ class ControlService(Service):
                 self._port = self._reactor.listenUNIX(
                     self._path, self._connections, mode=socket.SOCKET_MODE
                 )
+            self._connections.port = self._port
         except CannotListenError as error:
             self._let_go()
             raise _reason(self._path, error) from error

@@ -3,11 +3,13 @@
 import errno
 import os
 import socket
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from overlayd.linux.rtnetlink import MESSAGE, NUMBER, messages
+from overlayd.linux.rtnetlink import MESSAGE, messages
 from overlayd.model.errors import NetworkError
+from overlayd.model.text import shown
 
 ATTEMPTS = 10  # readings of a table that changes while it is read
 
@@ -17,6 +19,7 @@ _GET_STRICT_CHK = 12
 _ERROR, _DONE = 2, 3
 _REQUEST, _ACK, _DUMP = 0x1, 0x4, 0x300
 _DUMP_INTERRUPTED = 0x10
+_ERRNO, _ERRNOS = struct.Struct("=i"), 4096
 
 _READ_SIZE = 1 << 16  # the kernel fills at most half of it
 
@@ -88,10 +91,10 @@ class Rtnetlink:
 
 def _raise_error(answer: bytes) -> None:
     """Both nlmsgerr and the end of a dump begin with 0 or a negative errno."""
-    code = NUMBER.unpack_from(answer)[0]
+    (code,) = _ERRNO.unpack_from(answer)
     if code:
-        code = (1 << 32) - code
-        raise OSError(code, os.strerror(code))
+        number = -code if -_ERRNOS < code < 0 else errno.EPROTO
+        raise OSError(number, os.strerror(number))
 
 
 @contextmanager
@@ -108,4 +111,17 @@ def rtnetlink() -> Iterator[Rtnetlink]:
     with sock:
         with suppress(OSError):  # kernels before 4.20 do not filter: the readers do so again
             sock.setsockopt(_SOL_NETLINK, _GET_STRICT_CHK, 1)
+        with conversation(sock) as kernel:
+            yield kernel
+
+
+@contextmanager
+def conversation(sock: socket.socket) -> Iterator[Rtnetlink]:
+    """A conversation over a socket, in which what cannot be read is no answer, also half of it.
+
+    :raises NetworkError: a message, an address or a prefix in it is none.
+    """
+    try:
         yield Rtnetlink(sock)
+    except (ValueError, struct.error) as error:
+        raise NetworkError(f"the kernel's answer cannot be read: {shown(str(error))}") from error

@@ -55,7 +55,8 @@ class Settings:
 
 
 def _check_link_name(name: str) -> None:
-    if name in ("", ".", "..") or len(name.encode()) > LINK_NAME_LIMIT:
+    size = len(name.encode("utf-8", "surrogatepass"))
+    if name in ("", ".", "..") or size > LINK_NAME_LIMIT:
         raise SettingsError(f"--wg-dev {name!r} is not a link name of 1 to {LINK_NAME_LIMIT} bytes")
     if name.startswith("-"):
         raise SettingsError(f"--wg-dev {name!r} begins as an option does")

@@ -6,7 +6,8 @@ from attrs import frozen
 from overlayd.model.errors import NotADocument
 from overlayd.model.node import Node
 from overlayd.model.text import shown
-from overlayd.plan.documents import UNDECODABLE, Metadata, node_and_version
+from overlayd.plan.documents import node_and_version
+from overlayd.plan.salvage import UNDECODABLE
 
 TOO_LARGE = "ResourceVersionTooLarge"
 """The cause in a Status that calls our resourceVersion one that the server has not reached."""
@@ -78,8 +79,13 @@ class _Line(msgspec.Struct):
     object: msgspec.Raw
 
 
+class _Head(msgspec.Struct, rename="camel"):
+    name: str = ""
+    resource_version: str = ""
+
+
 class _Headed(msgspec.Struct):
-    metadata: Metadata
+    metadata: _Head
 
 
 class _Cause(msgspec.Struct):
@@ -160,7 +166,7 @@ def event_from(line: bytes) -> Event:
     return Failed(status)
 
 
-def _known(version: object) -> str:
-    if not isinstance(version, str) or not version:
+def _known(version: str) -> str:
+    if not version:
         raise NotADocument("no watch event: without a resourceVersion")
     return version

@@ -6,7 +6,7 @@ documents give equal values.
 """
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
@@ -34,11 +34,7 @@ from overlayd.plan.notation import (
     read_network,
     split_list,
 )
-
-T = TypeVar("T")
-
-UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What msgspec raises: for a misfit, for bytes that are no UTF-8, for nesting without end."""
+from overlayd.plan.salvage import NULL, UNDECODABLE, object_of, raw_fields, value
 
 
 class Metadata(msgspec.Struct, gc=False, rename="camel"):
@@ -55,13 +51,6 @@ class _Status(msgspec.Struct, gc=False):
     addresses: Any = None
 
 
-class _Misshapen(msgspec.Struct, gc=False):
-    """A Node whose status is no object."""
-
-    metadata: Metadata
-    spec: Any = None
-
-
 class _Document(msgspec.Struct, gc=False):
     metadata: Metadata
     spec: Any = None
@@ -69,7 +58,6 @@ class _Document(msgspec.Struct, gc=False):
 
 
 _document = msgspec.json.Decoder(_Document)
-_misshapen = msgspec.json.Decoder(_Misshapen)
 
 
 def node_from(raw: bytes | msgspec.Raw) -> Node:
@@ -85,26 +73,39 @@ def node_and_version(raw: bytes | msgspec.Raw) -> tuple[Node, str]:
 
     :raises NotADocument: not even its name can be read.
     """
-    addresses: Any = None
     try:
-        document: _Document | _Misshapen = _document.decode(raw)
-        if isinstance(document, _Document) and document.status is not None:
-            addresses = document.status.addresses
-    except UNDECODABLE:
-        document = _decoded(_misshapen, raw)
-        addresses = "status"
-    metadata = document.metadata
+        document = _document.decode(raw)
+    except UNDECODABLE as error:
+        metadata, spec, addresses = _salvaged(raw, error)
+    else:
+        metadata, spec = document.metadata, document.spec
+        addresses = None if document.status is None else document.status.addresses
     if not metadata.name:
         raise NotADocument("a Node without a name")
     version = metadata.resource_version
-    return _node(metadata, document.spec, addresses), version if isinstance(version, str) else ""
+    return _node(metadata, spec, addresses), version if isinstance(version, str) else ""
 
 
-def _decoded(decoder: "msgspec.json.Decoder[T]", raw: bytes | msgspec.Raw) -> T:
-    try:
-        return decoder.decode(raw)
-    except UNDECODABLE as error:
+def _salvaged(raw: bytes | msgspec.Raw, error: Exception) -> tuple[Metadata, Any, Any]:
+    """Metadata, spec and addresses of a Node in which something cannot be read."""
+    parts = raw_fields(raw) or {}
+    said = raw_fields(parts.get("metadata", NULL))
+    if said is None:
         raise NotADocument(f"not a Node: {shown(str(error))}") from None
+    name = value(said.get("name", NULL))
+    metadata = Metadata(
+        name=name if isinstance(name, str) else "",
+        uid=value(said.get("uid", NULL)),
+        creation_timestamp=value(said.get("creationTimestamp", NULL)),
+        resource_version=value(said.get("resourceVersion", NULL)),
+        annotations=object_of(said.get("annotations", NULL), ANNOTATIONS),
+    )
+    status = object_of(parts.get("status", NULL), ("addresses",))
+    if isinstance(status, dict):
+        addresses = status.get("addresses")
+    else:
+        addresses = None if status is None else "status"
+    return metadata, object_of(parts.get("spec", NULL), ("podCIDR", "podCIDRs")), addresses
 
 
 def _node(metadata: Metadata, spec: Any, addresses: Any) -> Node:

@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 from overlayd.model.node import Claim, Fault
 from overlayd.model.text import shown
+from overlayd.plan.salvage import Unreadable
 
 T = TypeVar("T")
 
@@ -63,5 +64,7 @@ def kind(value: Any) -> str:
             return "text"
         case bool():
             return "a truth value"
+        case Unreadable():
+            return "what cannot be read"
         case _:
             return "a number"

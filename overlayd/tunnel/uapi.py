@@ -51,10 +51,10 @@ def check(answer: bytes) -> None:
     _, found, number = answer.rpartition(b"errno=")
     if not found or not number.endswith(END):
         raise TunnelError("the tunnel's answer is cut: it does not end with errno")
-    try:
-        errno = abs(int(number))
-    except ValueError:
-        raise _malformed("errno") from None
+    text = number.removesuffix(END).removeprefix(b"-")
+    if not text.isdigit() or len(text) > _NUMBER_DIGITS:
+        raise _malformed("errno")
+    errno = int(text)
     if errno:
         raise Refused(f"the device refuses: {_said(errno)}")
 

@@ -16,7 +16,12 @@ from overlayd.control.commands import (
     NoSuchPass,
     Resync,
 )
-from overlayd.control.connection import CONNECTION_LIMIT, IDLE_LIMIT, REQUEST_LIMIT
+from overlayd.control.connection import (
+    CONNECTION_LIMIT,
+    FLOOD_LIMIT,
+    IDLE_LIMIT,
+    REQUEST_LIMIT,
+)
 from overlayd.model.errors import Stopping, TunnelError
 from tests.services.control_case import ControlTestCase, hang_up
 from tests.statuses import past, report
@@ -149,6 +154,8 @@ class BrokenClientsTests(ControlTestCase):
             {b"_answer": b"1"},
             {b"_error": b"1", b"_error_code": b"x", b"_error_description": b"x"},
             {b"_command": b"GetStatus"},
+            {b"_ask": b"1", b"_command": b"GetStatus", b"_answer": b"1"},
+            {b"_ask": b"1", b"_command": b"GetStatus", b"_error": b"1"},
             {b"a": b"b"},
         ):
             self.assert_hung_up(wire.encode(box))
@@ -159,6 +166,15 @@ class BrokenClientsTests(ControlTestCase):
         box = wire.encode({b"_ask": b"1", b"_command": b"Resync"})
         self.assert_hung_up(box * 1000)
         self.assertEqual(len(self.resyncs), 1)
+        self.assert_hung_up(box, box)
+        self.assertEqual(len(self.resyncs), 2)
+
+    def test_a_thousand_questions_at_once(self) -> None:
+        """Of those that come in one piece one is answered: others would have to wait for all."""
+        server, transport = self.connected()
+        server.dataReceived(wire.encode({b"_ask": b"1", b"_command": b"GetStatus"}) * 1000)
+        self.assertTrue(transport.disconnecting)
+        self.assertEqual(len(amp.parseString(transport.getOutBuffer())), 1)
 
     def test_answers_that_nobody_reads(self) -> None:
         """While a client's answers wait to be read, its next questions wait too."""
@@ -166,10 +182,10 @@ class BrokenClientsTests(ControlTestCase):
         producer = transport.producer
         assert producer is not None
         producer.pauseProducing()  # what a transport does whose buffer is full
-        server.dataReceived(wire.encode({b"_ask": b"1", b"_command": b"GetStatus"}) * 3)
+        server.dataReceived(wire.encode({b"_ask": b"1", b"_command": b"GetStatus"}))
         self.assertIs(transport.getOutBuffer(), None)
         producer.resumeProducing()
-        self.assertEqual(len(amp.parseString(transport.getOutBuffer())), 3)
+        self.assertEqual(len(amp.parseString(transport.getOutBuffer())), 1)
 
     def test_gone_while_waiting(self) -> None:
         """A client that hangs up before its answer leaves no timer and no error behind."""
@@ -182,10 +198,45 @@ class BrokenClientsTests(ControlTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_too_many(self) -> None:
-        """Connections over the limit are refused until one of the others is closed."""
-        pairs = [self.connect() for _ in range(CONNECTION_LIMIT)]
+        """Over the limit the connection that was silent the longest makes room for the next."""
+        transports = [self.connected()[1] for _ in range(CONNECTION_LIMIT)]
+        for gone in (1, 2):
+            self.ask(GetStatus)
+            self.clock.advance(0)
+            self.assertEqual([t.disconnecting for t in transports].index(False), gone)
+
+    def test_far_too_many(self) -> None:
+        """However many there are at one moment, in the next there are no more than there may be."""
+        transports = [self.connected()[1] for _ in range(FLOOD_LIMIT)]
         self.assertIs(self.connections.buildProtocol(None), None)
-        client, pump = pairs[0]
-        hang_up(client)
+        self.clock.advance(0)
+        there = [t for t in transports if not t.disconnecting]
+        self.assertEqual(there, transports[-CONNECTION_LIMIT:])
+
+    def test_who_waits_is_spared(self) -> None:
+        """Not who waits for an answer, or asked something since, but who said nothing."""
+        asking, pump = self.connect()
+        answered = self.asked(asking, pump, Resync)
+        patient, patient_pump = self.connect()
+        silent = [self.connected()[1] for _ in range(CONNECTION_LIMIT - 1)]
+        self.answer(patient, patient_pump, GetStatus)
+        self.ask(GetStatus)
+        self.clock.advance(0)
+        self.assertEqual([t.disconnecting for t in silent], [True] + [False] * (len(silent) - 1))
+        self.resyncs[0].callback(report())
         pump.flush()
-        self.assertIsNot(self.connections.buildProtocol(None), None)
+        self.successResultOf(answered)
+        self.answer(patient, patient_pump, GetStatus)
+
+    def test_all_wait(self) -> None:
+        """Of too many that wait for an answer, the one that has waited the longest makes room."""
+        pairs = [self.connect() for _ in range(CONNECTION_LIMIT)]
+        answers = [self.asked(client, pump, Resync) for client, pump in pairs]
+        other, other_pump = self.connect()
+        self.asked(other, other_pump, Resync)
+        self.ask(GetStatus)
+        self.clock.advance(0)
+        self.resyncs[0].callback(report())
+        pairs[0][1].flush()
+        self.failureResultOf(answers[0])
+        self.assertNoResult(answers[1])

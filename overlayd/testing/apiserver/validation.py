@@ -137,8 +137,9 @@ def parsed_cidr(text: str) -> IPv4Network | IPv6Network | None:
     if not _CIDR.fullmatch(text):
         return None
     address, _, length = text.partition("/")
-    if ":" not in address:
-        address = re.sub(r"(^|\.)0+(?=[0-9])", r"\1", address)
+    head, colon, tail = address.rpartition(":")
+    if "." in tail:
+        address = head + colon + re.sub(r"(^|\.)0+(?=[0-9])", r"\1", tail)
     try:
         return ip_network(f"{address}/{length}", strict=False)
     except ValueError:
