@@ -35,6 +35,17 @@ class MakeDevice:
 
 
 @frozen
+class EndDevice:
+    """End the tunnel that answers under our name, and with it the device and its keys."""
+
+    link: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"end device {self.link}"
+
+
+@frozen
 class GiveKey:
     """Give the device the key in our memory, or a new one where we remember none."""
 
@@ -128,6 +139,7 @@ class StartHandshake:
 
 TunnelChange = (
     MakeDevice
+    | EndDevice
     | GiveKey
     | SetListenPort
     | GrantPeer

@@ -7,6 +7,7 @@ from attrs import define, evolve, field
 from zope.interface import implementer
 
 from overlayd.model.changes import (
+    EndDevice,
     GiveKey,
     GrantPeer,
     MakeDevice,
@@ -132,6 +133,8 @@ class MemoryTunnel:
             self._answer()
             if isinstance(change, MakeDevice):
                 self.device = self.device or MemoryDevice()
+            elif isinstance(change, EndDevice):
+                self.device = None
             elif self.device is None:
                 raise TunnelError(NO_DEVICE)
             else:

@@ -6,6 +6,7 @@ from itertools import groupby
 from attrs import field, frozen
 
 from overlayd.model.changes import (
+    EndDevice,
     GiveKey,
     GrantPeer,
     MakeDevice,
@@ -23,6 +24,7 @@ KEEPALIVE = 25
 """Seconds; any would do. wireguard-go sends a packet at once when a keepalive is turned on."""
 
 OF_DEVICE = GiveKey | SetListenPort
+NO_REQUEST = MakeDevice | EndDevice
 
 
 @frozen
@@ -96,11 +98,11 @@ class Encoder:
 def split(changes: Sequence[TunnelChange]) -> Iterator[list[TunnelChange]]:
     """Cut a list into what can be one request each: lines of the device come before all peers.
 
-    Making the device is no request; it comes alone.
+    Making and ending the device are no requests; each comes alone.
     """
     run: list[TunnelChange] = []
     for change in changes:
-        alone = isinstance(change, MakeDevice)
+        alone = isinstance(change, NO_REQUEST)
         late = isinstance(change, OF_DEVICE) and run and not isinstance(run[-1], OF_DEVICE)
         if run and (alone or late):
             yield run

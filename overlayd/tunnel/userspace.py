@@ -7,7 +7,14 @@ from collections.abc import Sequence
 
 from zope.interface import implementer
 
-from overlayd.model.changes import GiveKey, MakeDevice, Outcome, SetListenPort, TunnelChange
+from overlayd.model.changes import (
+    EndDevice,
+    GiveKey,
+    MakeDevice,
+    Outcome,
+    SetListenPort,
+    TunnelChange,
+)
 from overlayd.model.errors import TunnelError
 from overlayd.model.keys import PrivateKey, PublicKey
 from overlayd.model.machine import Device
@@ -45,6 +52,8 @@ class UserspaceTunnel:
         for run in split(changes):
             if isinstance(run[0], MakeDevice):
                 outcomes.append(self._make(run[0]))
+            elif isinstance(run[0], EndDevice):
+                outcomes.append(self._end(run[0]))
             else:
                 outcomes += self._set(run)
         return outcomes
@@ -57,7 +66,7 @@ class UserspaceTunnel:
         self._last = None if answer is None else uapi.parse(answer, self._last)
         return self._last
 
-    # --- making it ---
+    # --- making and ending it ---
 
     def _make(self, change: MakeDevice) -> Outcome:
         try:
@@ -67,6 +76,17 @@ class UserspaceTunnel:
                     return Outcome(change)
                 self._end_without_link(reading)
             wireguard_go.start(self._link)
+        except TunnelError as error:
+            return Outcome(change, str(error))
+        return Outcome(change)
+
+    def _end(self, change: EndDevice) -> Outcome:
+        """The link goes with its process. No other wireguard-go has this socket."""
+        try:
+            if _link_exists(self._link):
+                uapi_socket.end(self._link)
+            elif (reading := self._reading()) is not None:
+                self._end_without_link(reading)
         except TunnelError as error:
             return Outcome(change, str(error))
         return Outcome(change)

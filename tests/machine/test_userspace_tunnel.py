@@ -12,6 +12,7 @@ from itertools import islice
 
 from lab import private
 from overlayd.model.changes import (
+    EndDevice,
     GiveKey,
     GrantPeer,
     MakeDevice,
@@ -32,6 +33,7 @@ from tests.tunnel_contract import case
 from tests.tunnel_contract.case import PORT, REFUSED, WHY, A, B, C, D, add
 
 MAKE = MakeDevice("wg0", WHY)
+END = EndDevice("wg0", WHY)
 
 INITIATION = b"\x01\0\0\0"
 """What a handshake initiation begins with (WireGuard's paper, section 5.4.2); it has 148 bytes."""
@@ -161,6 +163,40 @@ class ProcessTests(RealCase):
         (outcome,) = tunnel.apply([MAKE])
         self.assertIn("another --wg-dev", outcome.error or "")
         self.assertEqual(self.key(tunnel), key)
+
+    def test_ended(self) -> None:
+        """Ending the device ends its process, link and socket, and no other wireguard-go."""
+        subprocess.run(["wireguard-go", "wg1"], check=True, capture_output=True)
+        other = tunnel_process("wg1")
+        self.addCleanup(kill, other)
+        tunnel = self.made(add(A, "10.244.1.0/24"))
+        with Ending(tunnel_process("wg0")):
+            self.done(tunnel, END)
+        self.assertRaises(OSError, socket.if_nametoindex, "wg0")
+        self.assertFalse(os.path.exists(uapi_socket.path_of("wg0")))
+        self.assertEqual(tunnel_process("wg1"), other)
+        socket.if_nametoindex("wg1")
+        self.assertIsNotNone(uapi_socket.ask("wg1", uapi.GET))
+
+    def test_ended_without_its_link(self) -> None:
+        """A process of ours whose link was renamed is ended; one of somebody else is not."""
+        tunnel = self.made()
+        key = self.key(tunnel)
+        ip("link", "set", "wg0", "name", "renamed")
+        (outcome,) = self.make_tunnel().apply([END])
+        self.assertIn("another network namespace", outcome.error or "")
+        self.assertEqual(self.key(tunnel), key)
+        with Ending(tunnel_process("wg0")):
+            self.done(tunnel, END)
+
+    def test_ended_while_stopped(self) -> None:
+        """A process that does not answer does not end either, and is named."""
+        tunnel = self.made()
+        pid = tunnel_process("wg0")
+        stop(pid)
+        (outcome,) = tunnel.apply([END])
+        self.assertIn("does not end", outcome.error or "")
+        os.kill(pid, signal.SIGCONT)
 
     def test_no_tun_device(self) -> None:
         """Without /dev/net/tun the error says what to do."""

@@ -14,6 +14,7 @@ from overlayd.model.changes import (
     BringUp,
     Change,
     EnableForwarding,
+    EndDevice,
     MakeDevice,
     RemoveAddress,
     RemoveLink,
@@ -72,6 +73,8 @@ class Machine:
             if isinstance(change, MakeDevice):
                 assert change.link not in self.observed.links, "the name is taken"
                 self._put_link(Link(99, change.link, "tun", mtu=1420))
+            if isinstance(change, EndDevice):
+                self._remove_link(change.link)
             return
         self._apply_to_network(change)
 

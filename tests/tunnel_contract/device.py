@@ -1,6 +1,7 @@
 """What a tunnel promises about its device and the key of it."""
 
 from overlayd.model.changes import (
+    EndDevice,
     GiveKey,
     GrantPeer,
     MakeDevice,
@@ -72,6 +73,23 @@ class DevicePromises(case.TunnelCase):
         self.done(tunnel, MakeDevice(self.link, WHY), GiveKey(WHY))
         self.assertEqual(self.key(tunnel), key)
         self.assertPeers(tunnel)
+
+    def test_ended_device(self) -> None:
+        """A device that was ended is gone with its peers; made again it has its key back."""
+        tunnel = self.made(add(A, "10.244.1.0/24"))
+        key = self.key(tunnel)
+        self.done(tunnel, RemovePeer("a", A, WHY), EndDevice(self.link, WHY))
+        self.assertIsNone(tunnel.observe())
+        self.done(tunnel, MakeDevice(self.link, WHY), GiveKey(WHY))
+        self.assertEqual(self.key(tunnel), key)
+        self.assertPeers(tunnel)
+
+    def test_ended_already(self) -> None:
+        """Ending what is not there, or what was ended, is no fault."""
+        self.done(self.make_tunnel(), EndDevice(self.link, WHY))
+        tunnel = self.made()
+        self.done(tunnel, EndDevice(self.link, WHY), EndDevice(self.link, WHY))
+        self.assertIsNone(tunnel.observe())
 
     def test_lost_key(self) -> None:
         """A device whose key was taken away gets the same one back, and keeps its peers."""
