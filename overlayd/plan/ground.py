@@ -31,13 +31,18 @@ class Ground:
 def ground(settings: Settings, observed: Observed) -> Ground | None:
     """What to build on; None where the link under our name belongs to somebody else."""
     link = observed.links.get(settings.wg_dev)
-    if link is not None and not _is_ours(link, observed) and not _is_half_made(link, observed):
+    if link is not None and not is_ours(link, observed):
         return None
     if link is not None and observed.device is not None:
         addresses = observed.addresses_of(link.name)
         return Ground(link, observed.device, addresses, observed.routes)
     staying = frozenset(r for r in observed.routes if r.link != settings.wg_dev)
     return Ground(None, NO_DEVICE, frozenset(), staying, dead=link is not None)
+
+
+def is_ours(link: Link, observed: Observed) -> bool:
+    """Whether a link under our name is ours, be it only half made."""
+    return _is_marked(link, observed) or _is_half_made(link, observed)
 
 
 def something_is_ours(settings: Settings, observed: Observed) -> bool:
@@ -49,7 +54,7 @@ def something_is_ours(settings: Settings, observed: Observed) -> bool:
     )
 
 
-def _is_ours(link: Link, observed: Observed) -> bool:
+def _is_marked(link: Link, observed: Observed) -> bool:
     if link.alias == ALIAS:
         return True
     device, key = observed.device, observed.remembered
