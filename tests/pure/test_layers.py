@@ -15,14 +15,14 @@ LAYERS = (
     ("logs",),
     ("control",),
     ("services",),
-    ("passes",),
+    ("passes", "teardown"),
     ("kube", "linux", "tunnel"),
     ("plan",),
     ("model",),
 )
 """From the top down. What stands in one line may import itself and what stands below."""
 
-WITHOUT_TWISTED = ("passes", "kube", "linux", "tunnel", "plan", "model")
+WITHOUT_TWISTED = ("passes", "teardown", "kube", "linux", "tunnel", "plan", "model")
 PURE = ("plan", "model")
 PURE_MAY_IMPORT = {"attrs", "immutables", "msgspec", "nacl"}
 
