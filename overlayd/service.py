@@ -15,7 +15,7 @@ from overlayd.control.responders import Answers
 from overlayd.control.service import ControlService
 from overlayd.kube.api import ApiServer
 from overlayd.kube.nodes import NodeSession
-from overlayd.kube.own_node import write_annotations
+from overlayd.kube.own_node import withdraw_annotations, write_annotations
 from overlayd.linux.network import Network
 from overlayd.model.errors import OverlaydError
 from overlayd.options import Configuration, Options
@@ -27,8 +27,10 @@ from overlayd.services.kernel_events import KernelEvents
 from overlayd.services.manager import PeerManager
 from overlayd.services.reporting import Reporting
 from overlayd.services.shared import Shared
+from overlayd.services.teardown import Teardown
 from overlayd.services.thread import OneThread
 from overlayd.services.watch import NodeWatch, Pace
+from overlayd.teardown import take_down
 from overlayd.tunnel.userspace import UserspaceTunnel
 
 __all__ = ["Options", "makeService"]
@@ -82,7 +84,17 @@ def build(reactor: Any, configuration: Configuration) -> MultiService:
     session = NodeSession(ApiServer(configuration.access), settings)
     watch = NodeWatch(reactor, reader.call, session, manager.take, Pace(_retry(), random.random))
     events = KernelEvents(reactor, settings.wg_dev, settings.networks, manager.kernel_announced)
-    reporting = Reporting(reactor, settings, watch, manager, announcer)
+    teardown = Teardown(
+        reactor,
+        manager,
+        announcer,
+        (handshakes, events, watch),
+        lambda key, until: writer.call(
+            withdraw_annotations, writes, settings.node_name, key, until
+        ),
+        lambda names: machine.call(take_down, network, tunnel, settings.wg_dev, names),
+    )
+    reporting = Reporting(reactor, settings, watch, manager, announcer, lambda: teardown.state)
     history = History()
     answers = Answers(
         status=reporting.status,
@@ -91,6 +103,7 @@ def build(reactor: Any, configuration: Configuration) -> MultiService:
         confirm=manager.confirm,
         plan=Shared(partial(manager.preview, partial(preview, network, tunnel, settings))),
         history=lambda: history.passes,
+        teardown=teardown.run,
     )
     control = ControlService(reactor, configuration.control, answers)
 

@@ -125,6 +125,10 @@ class Daemon:
         """What is known that a pass of the history changed."""
         return self._list("ListHistoryChanges", number=number)
 
+    def teardown(self, force: bool) -> Document:
+        """Take down what is ours on this node; return what became of it."""
+        return self._document(self._ask("Teardown", force=force), b"report")
+
     def _list(
         self, command: str, at_most: int | None = None, **arguments: str | int
     ) -> list[Document]:

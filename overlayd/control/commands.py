@@ -105,6 +105,17 @@ class ListHistoryChanges(amp.Command):
     errors = ERRORS
 
 
+class Teardown(amp.Command):
+    """Take down what is ours on this node; answer with what became of it.
+
+    `force` goes on where our annotations cannot be withdrawn. ListChanges has what was removed.
+    """
+
+    arguments: ClassVar[Fields] = [(b"force", amp.Boolean())]
+    response: ClassVar[Fields] = [(b"report", amp.String())]
+    errors = ERRORS
+
+
 COMMANDS = (
     GetStatus,
     List,
@@ -115,4 +126,5 @@ COMMANDS = (
     ListPlan,
     ListHistory,
     ListHistoryChanges,
+    Teardown,
 )

@@ -27,6 +27,7 @@ from overlayd.model.status import (
     Repair,
     Status,
 )
+from overlayd.model.teardown import TeardownReport
 from overlayd.model.text import shortened
 from overlayd.plan.result import Plan
 
@@ -142,6 +143,17 @@ def plan_document(plan: Plan) -> Document:
 
 def planned_document(change: Change) -> Document:
     return {"change": _cut(str(change)), "why": _cut(change.why)}
+
+
+def teardown_document(report: TeardownReport) -> Document:
+    """What a teardown did; `machine` is null where it was refused and nothing was touched."""
+    return {
+        "withdrawn": list(report.withdrawal.removed),
+        "notWithdrawn": _optional(report.withdrawal.error, _cut),
+        "machine": _optional(report.machine, pass_document),
+        "leftAlone": [_cut(text) for text in report.foreign],
+        "ipForward": report.forwarding,
+    }
 
 
 def peer_document(status: PeerStatus) -> Document:

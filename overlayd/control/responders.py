@@ -21,11 +21,13 @@ from overlayd.control.commands import (
     ListPlan,
     NoSuchPass,
     Resync,
+    Teardown,
 )
 from overlayd.control.pages import Document, encode, page
 from overlayd.model.errors import OverlaydError
 from overlayd.model.keys import PublicKey
 from overlayd.model.status import PassReport, PastPass, PeerStatus, Status
+from overlayd.model.teardown import TeardownReport
 from overlayd.plan.result import Plan
 
 T = TypeVar("T")
@@ -46,6 +48,7 @@ class Answers:
     confirm: Callable[[Iterable[PublicKey]], "Deferred[PassReport]"]
     plan: Callable[[], "Deferred[Plan]"]
     history: Callable[[], Sequence[PastPass]]
+    teardown: Callable[[bool], "Deferred[TeardownReport]"]
 
 
 @frozen
@@ -144,6 +147,12 @@ class Responders(amp.CommandLocator):
             if past.report.number == number:
                 return _page(past.report.changes, encoding.change_document, after, limit)
         raise NoSuchPass(f"pass {number} is not in the history that was listed")
+
+    @Teardown.responder
+    async def teardown(self, force: bool) -> dict[str, bytes]:
+        report = await _answered(self._answers.teardown(force))
+        self._report = report.machine
+        return {"report": encode(encoding.teardown_document(report))}
 
 
 async def _answered(asked: "Deferred[T]") -> T:

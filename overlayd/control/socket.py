@@ -35,11 +35,32 @@ def prepare(path: str) -> int:
     with _told(path):
         _prepare_folder(path)
         lock = _take_lock(path)
+        if lock is None:
+            raise ControlError(
+                f"another overlayd is running here: it holds {_lock_of(path)!r}; "
+                f"give this one another --control and another --wg-dev"
+            )
         try:
             _remove_stale(path)
         except BaseException:
             os.close(lock)
             raise
+    return lock
+
+
+def keep_daemon_out(path: str) -> int | None:
+    """Hold the lock of the daemon that would have `path`, so that none starts; its descriptor.
+
+    None where there is no folder, and thus no daemon.
+
+    :raises ControlError: one is running.
+    """
+    if not os.path.isdir(os.path.dirname(path) or "."):
+        return None
+    with _told(path):
+        lock = _take_lock(path)
+    if lock is None:
+        raise ControlError(f"overlayd is running: it holds {_lock_of(path)!r}; leave --offline out")
     return lock
 
 
@@ -95,17 +116,19 @@ def _prepare_folder(path: str) -> None:
         )
 
 
-def _take_lock(path: str) -> int:
+def _lock_of(path: str) -> str:
+    return f"{path}.lock"
+
+
+def _take_lock(path: str) -> int | None:
+    """The descriptor that holds the lock; None where somebody else has it."""
     # Not inherited, like every descriptor that Python opens: the tunnel's process outlives us.
-    lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, SOCKET_MODE)
+    lock = os.open(_lock_of(path), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, SOCKET_MODE)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(lock)
-        raise ControlError(
-            f"another overlayd is running here: it holds {path + '.lock'!r}; "
-            f"give this one another --control and another --wg-dev"
-        ) from None
+        return None
     except BaseException:
         os.close(lock)
         raise

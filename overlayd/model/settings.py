@@ -37,7 +37,7 @@ class Settings:
     tunnel: TunnelKind = TunnelKind.USERSPACE
 
     def __attrs_post_init__(self) -> None:
-        _check_link_name(self.wg_dev)
+        check_link_name(self.wg_dev)
         if not 1 <= self.listen_port <= 65535:
             raise SettingsError(f"--listen-port {self.listen_port} is not between 1 and 65535")
         if self.mtu is not None and self.mtu not in MTU_RANGE:
@@ -54,7 +54,8 @@ class Settings:
         return (self.overlay, *self.pods)
 
 
-def _check_link_name(name: str) -> None:
+def check_link_name(name: str) -> None:
+    """:raises SettingsError: no link can have this name."""
     size = len(name.encode("utf-8", "surrogatepass"))
     if name in ("", ".", "..") or size > LINK_NAME_LIMIT:
         raise SettingsError(f"--wg-dev {name!r} is not a link name of 1 to {LINK_NAME_LIMIT} bytes")

@@ -25,6 +25,7 @@ class StateName(enum.Enum):
     RETRYING = "retrying"  # the last pass failed in part
     NOT_ANNOUNCED = "not-announced"  # our annotations are not written
     CONVERGED = "converged"
+    TORN_DOWN = "torn-down"  # on request; nothing is done until the daemon is restarted
     STOPPING = "stopping"
 
 

@@ -6,6 +6,7 @@ from overlayd.model.keys import PublicKey
 from overlayd.model.node import (
     ADDRESS_ANNOTATION,
     ADDRESSES_ANNOTATION,
+    ANNOTATIONS,
     ENDPOINT_ANNOTATION,
     KEY_ANNOTATION,
     POD_CIDRS_ANNOTATION,
@@ -41,6 +42,18 @@ def announcement(settings: Settings, own: Own, node: Node, key: PublicKey) -> Va
 def differences(wanted: Values, found: Mapping[str, str]) -> Values:
     """The part of `wanted` that `found` does not say already."""
     return {name: value for name, value in wanted.items() if found.get(name) != value}
+
+
+def withdrawal(found: Mapping[str, str], key: PublicKey | None) -> Values:
+    """The removal of our annotations, of those that are there.
+
+    A Node that wg-overlay announced keeps what wg-overlay reads: it has none of the names that are
+    ours alone, and a key that is not `key`, the one of our device as far as it is known.
+    """
+    ours = found.keys() - {KEY_ANNOTATION, ADDRESS_ANNOTATION}
+    if not ours and (key is None or found.get(KEY_ANNOTATION) != str(key)):
+        return {}
+    return {name: None for name in ANNOTATIONS if name in found}
 
 
 def unreachable_for_wg_overlay(settings: Settings, own: Own, node: Node) -> str | None:

@@ -111,6 +111,10 @@ class Announcer(Service):
         self._wanted = wanted
         self._compare()
 
+    def startService(self) -> None:
+        super().startService()
+        self._compare()
+
     def stopService(self) -> None:
         super().stopService()
         self._cancel()
@@ -177,7 +181,7 @@ class Announcer(Service):
             self._written = before
             self._compare()
         else:
-            self._failed(_refusal(answer), answer.retry_after)
+            self._failed(refusal(answer), answer.retry_after)
 
     def _failed(self, reason: str, retry_after: float | None) -> None:
         if self.running:
@@ -230,7 +234,7 @@ def _text(values: Values) -> str:
     )
 
 
-def _refusal(answer: Answer) -> str:
+def refusal(answer: Answer) -> str:
     """What a person can do about a status that is not 200."""
     said = shown(answer.body.decode("utf-8", "replace"))
     match answer.status:

@@ -75,6 +75,7 @@ class PeerManager(Service):
         self.has_converged = False  # whether one pass on an inventory left nothing undone
         self.finished_at = 0.0  # when the last pass ended, by the clock
         self.drift = Drift()
+        self.why_stopped = "the daemon is stopping"  # who asks for a pass then is told
 
     # --- what asks for a pass ---
 
@@ -137,12 +138,14 @@ class PeerManager(Service):
             self._busy.addCallback(done.callback)
             await done
         if not self.running:
-            raise Stopping("the daemon is stopping")
+            raise Stopping(self.why_stopped)
         now = Now(self._clock.seconds(), self.wall())
         work = Work(self.inventory, self._remembered(), now, None, Reads.EVERYTHING)
         return await self._thread(preview, work)
 
     def _answered(self, reason: str) -> "Deferred[PassReport]":
+        if not self.running:
+            return fail(Stopping(self.why_stopped))
         answered: Deferred[PassReport] = Deferred()
         self._waiters.append(answered)
         self.want(reason)
@@ -169,6 +172,13 @@ class PeerManager(Service):
         self._cancel()
         self._refuse_waiters()
         return self._busy
+
+    def took_down(self, report: PassReport) -> None:
+        """Take for the last pass what removed all that passes made."""
+        self.passes, self.report = report.number, report
+        self.finished_at = self._clock.seconds()
+        for reader in self._readers:
+            self._tell(partial(reader, report))
 
     def _begin(self) -> None:
         self._cancel()
@@ -228,7 +238,7 @@ class PeerManager(Service):
     def _refuse_waiters(self) -> None:
         waiters, self._waiters = self._waiters, []
         for waiter in waiters:
-            waiter.errback(Stopping("the daemon is stopping"))
+            waiter.errback(Stopping(self.why_stopped))
 
     # --- one pass ---
 

@@ -1,7 +1,7 @@
 """What the daemon says of itself: the services' readings put together into one status."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from attrs import evolve
 from twisted.internet.interfaces import IReactorTime
@@ -30,6 +30,7 @@ _HARMLESS = (
     StateName.CONVERGED,
     StateName.STARTING,
     StateName.STOPPING,
+    StateName.TORN_DOWN,
     StateName.WAITING_FOR_POD_CIDRS,
 )
 NAMED = 20  # of the held peers, in one line of the log
@@ -48,18 +49,20 @@ class Reporting:
         watch: NodeWatch,
         manager: PeerManager,
         announcer: Announcer,
+        torn_down: Callable[[], State | None],
     ) -> None:
         self._clock = clock
         self._settings = settings
         self._watch = watch
         self._manager = manager
         self._announcer = announcer
+        self._torn_down = torn_down
         self._began = clock.seconds()
         self._noted: State | None = None
         self._noted_held: frozenset[str] = frozenset()
 
     def status(self) -> Status:
-        now, manager, result = self._clock.seconds(), self._manager, self._manager.result
+        now, manager, result = self._clock.seconds(), self._manager, self._seen()
         inventory = manager.inventory
         status = Status(
             state=self.state(),
@@ -96,6 +99,9 @@ class Reporting:
     def state(self) -> State:
         """What stands in the way, the worst first; converged where nothing does."""
         manager, result = self._manager, self._manager.result
+        torn_down = self._torn_down()
+        if torn_down is not None:
+            return torn_down
         if not manager.running:
             return State(StateName.STOPPING)
         if result is not None and result.plan.state is not None:
@@ -138,7 +144,7 @@ class Reporting:
 
     def peers(self) -> Sequence[PeerStatus]:
         """The peers as the last pass read them, by the name of their Node."""
-        result = self._manager.result
+        result = self._seen()
         if result is None or result.known.device is None:
             return ()
         held = {h.key: h.node for h in result.plan.held}
@@ -150,9 +156,13 @@ class Reporting:
             found.append(PeerStatus(name, peer, state))
         return sorted(found, key=lambda p: (p.node, p.peer.key))
 
+    def _seen(self) -> PassResult | None:
+        """What the last pass saw, as long as it is there."""
+        return self._manager.result if self._torn_down() is None else None
+
     def _ready(self) -> bool:
         """Whether this node carries pods. An API server that dies later changes nothing in that."""
-        result = self._manager.result
+        result = self._seen()
         return (
             self._manager.has_converged
             and self._announcer.has_announced

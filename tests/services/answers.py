@@ -18,5 +18,6 @@ def answers(**chosen: Any) -> Answers:
         confirm=lambda keys: Deferred(),
         plan=Deferred,
         history=tuple,
+        teardown=lambda force: Deferred(),
     )
     return evolve(others, **chosen)

@@ -39,7 +39,7 @@ class ReportingTests(SynchronousTestCase):
         session = NodeSession(client("http://127.0.0.1:1"), SETTINGS)
         watch = NodeWatch(clock, self.thread, session, manager.take, Pace(lambda n: 1.0, lambda: 0))
         announcer = Announcer(clock, SETTINGS, lambda values: Deferred(), lambda n: 1.0)
-        self.reporting = Reporting(clock, SETTINGS, watch, manager, announcer)
+        self.reporting = Reporting(clock, SETTINGS, watch, manager, announcer, lambda: None)
         self.manager = manager
         manager.startService()
         self.observer = EventLoggingObserver.createWithCleanup(
