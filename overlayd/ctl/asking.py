@@ -20,6 +20,7 @@ class Exit(IntEnum):
     NOT_READY = 5
     PASS_FAILED = 6
     NO_ANSWER = 7
+    NOT_WITHDRAWN = 8
 
 
 EXIT_CODES = """\b
@@ -30,8 +31,9 @@ Exit codes:
   3    overlayd is not running
   4    no permission to open the control socket
   5    status --ready: not ready
-  6    resync, confirm: the pass failed, in part or as a whole
+  6    resync, confirm, teardown: it failed, in part or as a whole
   7    overlayd did not answer in time
+  8    teardown: refused, for our annotations cannot be withdrawn
   130  interrupted
 """
 
@@ -63,10 +65,14 @@ def timeout(seconds: int) -> Callable[[Any], Any]:
 
 
 @contextmanager
-def asking(control: str, timeout: int) -> Iterator[Daemon]:
-    """A connection to the daemon; what goes wrong ends with one line and its exit code."""
+def asking(control: str, timeout: int, or_else: str = "") -> Iterator[Daemon]:
+    """A connection to the daemon; what goes wrong ends with one line and its exit code.
+
+    `or_else` is what else one can do where no daemon runs.
+    """
     try:
         with Daemon(control, timeout) as daemon:
             yield daemon
     except ClientError as error:
-        end(str(error), _EXIT_OF.get(type(error), Exit.ERROR))
+        more = or_else if isinstance(error, NotRunning) else ""
+        end(f"{error}{more}", _EXIT_OF.get(type(error), Exit.ERROR))

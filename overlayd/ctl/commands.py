@@ -9,6 +9,7 @@ from overlayd.control.client import Daemon, Document
 from overlayd.ctl import passes, render
 from overlayd.ctl.asking import EXIT_CODES, Exit, asking, output, timeout
 from overlayd.ctl.output import prepare, write_json, write_lines, write_table
+from overlayd.ctl.teardown import teardown
 from overlayd.ctl.words import counted
 from overlayd.model.places import DEFAULT_CONTROL
 
@@ -117,5 +118,5 @@ def quarantines(control: str, output: str, timeout: int) -> None:
         write_table(render.QUARANTINES_HEAD, render.quarantine_rows(documents))
 
 
-for command in (passes.resync, passes.plan, passes.confirm, passes.history):
+for command in (passes.resync, passes.plan, passes.confirm, passes.history, teardown):
     overlayctl.add_command(command)

@@ -11,6 +11,7 @@ from overlayd.model.machine import Peer
 from overlayd.model.settings import Settings
 from overlayd.model.status import (
     AnnouncementStatus,
+    ApiStatus,
     DeviceStatus,
     InventoryStatus,
     PassReport,
@@ -70,7 +71,7 @@ class Reporting:
             node=self._settings.node_name,
             uptime=now - self._began,
             device=self._device(result),
-            api=self._watch.status(),
+            api=self._api(),
             announcement=AnnouncementStatus(self._announcer.announced, self._announcer.reason),
             last_pass=manager.report,
             last_pass_age=now - manager.finished_at if manager.report else None,
@@ -155,6 +156,12 @@ class Reporting:
             state = "held" if key in held else _state(peer, wall) if name else "unknown"
             found.append(PeerStatus(name, peer, state))
         return sorted(found, key=lambda p: (p.node, p.peer.key))
+
+    def _api(self) -> ApiStatus:
+        api = self._watch.status()
+        if self._torn_down() is None:
+            return api
+        return evolve(api, connected=None, error="this node is taken down")
 
     def _seen(self) -> PassResult | None:
         """What the last pass saw, as long as it is there."""
