@@ -94,7 +94,7 @@ class RefusalsTests(ControlTestCase):
     def test_unknown_command(self) -> None:
         """A command of another version is refused as AMP does it."""
         server, transport = self.connected()
-        server.dataReceived(wire.encode({b"_ask": b"1", b"_command": b"Teardown"}))
+        server.dataReceived(wire.encode({b"_ask": b"1", b"_command": b"Rejoin"}))
         (answer,) = amp.parseString(transport.getOutBuffer())
         self.assertEqual(answer[b"_error_code"], b"UNHANDLED")
         self.assertFalse(transport.disconnecting)
