@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from http.client import HTTPConnection, HTTPException
 from typing import Any
 
+from lab.bare import BareNode
 from lab.conversation import python_module
 from lab.eventually import eventually
 from lab.namespaces import Namespace, end
-from lab.plain import PlainNode
 from lab.topology import POD_PREFIX, PODS, Node, Switch
 
 PORT = 8080
@@ -73,7 +73,7 @@ class Cluster:
             return False
         return True
 
-    def create(self, node: Node | PlainNode) -> None:
+    def create(self, node: Node | BareNode) -> None:
         """Create the Node as a kubelet and the controller manager would."""
         self.request("POST", _NODES, node_document(node))
 
@@ -140,9 +140,9 @@ class Cluster:
         return document
 
 
-def node_document(node: Node | PlainNode) -> Document:
+def node_document(node: Node | BareNode) -> Document:
     """The Node object: its InternalIP is on the underlay, its podCIDR known."""
-    annotations = node.annotations if isinstance(node, PlainNode) else {}
+    annotations = node.annotations if isinstance(node, BareNode) else {}
     return {
         "apiVersion": "v1",
         "kind": "Node",

@@ -4,11 +4,11 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from lab.bare import BareNode
 from lab.cluster import Document, node_document
 from lab.eventually import CLUSTER, FORMING, SERVER_BACK, eventually
 from lab.flow import Flow
 from lab.mesh import Member
-from lab.plain import PlainNode
 from overlayd.model.keys import PublicKey
 from overlayd.model.node import ANNOTATIONS, KEY_ANNOTATION
 from tests.machine.mesh import MeshTestCase
@@ -16,10 +16,10 @@ from tests.machine.mesh import MeshTestCase
 NEWER = 1000
 """How far a version is ahead that nobody has seen."""
 
-FIRST = ("plain1", "plain2", "plain3")
+FIRST = ("bare1", "bare2", "bare3")
 """As many as may go in a minute."""
 
-REST = ("node2", "node3", "plain4", "plain5")
+REST = ("node2", "node3", "bare4", "bare5")
 
 WIPED: Document = {"metadata": {"annotations": dict.fromkeys(ANNOTATIONS)}}
 
@@ -34,11 +34,11 @@ class BrakeTests(MeshTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.addCleanup(self.discard_mesh)
-        self.plain = [PlainNode(number) for number in range(1, 6)]
-        for node in self.plain:
+        self.bare = [BareNode(number) for number in range(1, 6)]
+        for node in self.bare:
             self.cluster.create(node)
         self.keys = {m.name: self.key(m) for m in (self.two, self.three)}
-        self.keys |= {node.name: node.key for node in self.plain}
+        self.keys |= {node.name: node.key for node in self.bare}
         self._wait_for_keys(*self.keys)
 
     def _wait_for_keys(self, *names: str, limit: float = CLUSTER) -> None:
@@ -84,8 +84,8 @@ class BrakeTests(MeshTestCase):
     def test_one_may_go(self) -> None:
         """A Node that is deleted alone costs its peer at once, and nothing is held."""
         with self._nothing_is_lost():
-            self.cluster.delete("plain1")
-            self._wait_for_keys("node2", "node3", "plain2", "plain3", "plain4", "plain5")
+            self.cluster.delete("bare1")
+            self._wait_for_keys("node2", "node3", "bare2", "bare3", "bare4", "bare5")
             self._wait_until_held()
 
     def test_by_events(self) -> None:
@@ -104,8 +104,8 @@ class BrakeTests(MeshTestCase):
 
         The newcomer gets the podCIDR that it claims, and the peer that had it yields only that.
         """
-        former, held = self.plain[0], ("node2", "node3", *(node.name for node in self.plain))
-        newcomer = PlainNode(9, former.pod_cidr)
+        former, held = self.bare[0], ("node2", "node3", *(node.name for node in self.bare))
+        newcomer = BareNode(9, former.pod_cidr)
         before = self.cluster.counters()["full_lists"]
         with self._nothing_is_lost():
             left = [self.cluster.get("node1"), node_document(newcomer)]
@@ -115,7 +115,7 @@ class BrakeTests(MeshTestCase):
             self.assertEqual(self._had()[newcomer.key], newcomer.prefixes)
             kept = former.prefixes - newcomer.prefixes
             self.assertEqual((len(kept), self._had()[former.key]), (1, kept))
-            for node in self.plain[1:]:
+            for node in self.bare[1:]:
                 self.assertEqual(self._had()[node.key], node.prefixes)
 
     def test_by_wiped_annotations(self) -> None:
@@ -123,8 +123,8 @@ class BrakeTests(MeshTestCase):
 
         A newcomer gets what it claims of a Node that says nothing now.
         """
-        former = self.plain[4]
-        newcomer = PlainNode(9, former.pod_cidr)
+        former = self.bare[4]
+        newcomer = BareNode(9, former.pod_cidr)
         with self._nothing_is_lost():
             for member in (self.two, self.three):
                 member.daemon.kill()
@@ -142,7 +142,7 @@ class BrakeTests(MeshTestCase):
             self.assertEqual(self._had()[former.key], former.prefixes - newcomer.prefixes)
             for member in (self.two, self.three):
                 member.daemon.start()
-            self._wait_until_held("plain4", "plain5", limit=FORMING)
+            self._wait_until_held("bare4", "bare5", limit=FORMING)
 
     def test_by_a_lost_store(self) -> None:
         """The server comes back with no Node at all; then they register anew, ours first.
@@ -156,20 +156,20 @@ class BrakeTests(MeshTestCase):
             self.cluster.create(self.one.node)
             eventually(CLUSTER, "node 1 is ready", self.one.ready)
             self._wait_until_held(*self.keys)
-            former = self.plain[0]
-            newcomer = PlainNode(9, former.pod_cidr)
+            former = self.bare[0]
+            newcomer = BareNode(9, former.pod_cidr)
             self.cluster.create(newcomer)
             self.keys[newcomer.name] = newcomer.key
             self._wait_for_keys(*self.keys)
             self.assertEqual(self._had()[former.key], former.prefixes - newcomer.prefixes)
             self.cluster.create(self.two.node)
             self.cluster.create(self.three.node)
-            self._wait_until_held(*(node.name for node in self.plain))
+            self._wait_until_held(*(node.name for node in self.bare))
 
     def test_by_another_store(self) -> None:
         """The server comes back with the Nodes of another cluster: all peers stay, none comes."""
         with self._nothing_is_lost():
-            self._lose_the_store(_store(*(PlainNode(number) for number in range(51, 60))))
+            self._lose_the_store(_store(*(BareNode(number) for number in range(51, 60))))
             self._wait_until_held(*self.keys, limit=SERVER_BACK)
             self._wait_for_keys(*self.keys)
 
@@ -192,7 +192,7 @@ def _held(member: Member) -> dict[str, str]:
     return {held["publicKey"]: held["node"] for held in status.get("held", ())}
 
 
-def _store(*nodes: PlainNode) -> bytes:
+def _store(*nodes: BareNode) -> bytes:
     """The data of a server that has had these Nodes since it began."""
     documents = [node_document(node) for node in nodes]
     for number, document in enumerate(documents, start=1):

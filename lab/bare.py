@@ -13,7 +13,7 @@ _FIRST_HOST = 100
 
 
 @frozen
-class PlainNode:
+class BareNode:
     """Number 1, 2, ... up to 100; with a podCIDR of its own unless another one is given."""
 
     number: int
@@ -26,7 +26,7 @@ class PlainNode:
 
     @property
     def name(self) -> str:
-        return f"plain{self.number}"
+        return f"bare{self.number}"
 
     @property
     def address(self) -> IPv4Address:
