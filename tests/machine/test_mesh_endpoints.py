@@ -101,6 +101,7 @@ class EndpointTests(EndpointCase):
         with self.fault_on(self.two):
             self.wait_until_pinged(self.one, self.two, CLUSTER)
             self.one.daemon.device.dial(self.two_key, NOBODY)
+            self.pass_thrice()
             self.assertFalse(pings(self.one.pod.namespace, self.two.pod.address))
             self.pass_thrice()
             self.assertEqual(self.dialled(), NOBODY)
