@@ -1,9 +1,11 @@
 """The ways in which a cluster loses many Nodes at once, and what the device has after each pass."""
 
 from attrs import evolve
+from immutables import Map
 from twisted.trial.unittest import SynchronousTestCase
 
 from overlayd.model.keys import PublicKey
+from overlayd.model.machine import Peer
 from overlayd.model.node import Inventory, IPNetwork, Node
 from overlayd.plan.result import Memory, Now
 from tests.pure.cluster import (
@@ -19,6 +21,8 @@ from tests.pure.cluster import (
 )
 from tests.pure.machine_in_memory import Machine
 from tests.pure.test_brake import staying
+from tests.pure.test_decide import Daemon, indexed
+from tests.pure.universes import SETTINGS
 
 SIX = 6
 
@@ -28,9 +32,16 @@ class WaysTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.peers, self.nodes = staying(SIX)
-        self.machine, self.memory = Machine(working(*self.peers)), Memory()
         self.seconds = 1000.0
+        self.begin(*self.peers)
         self.see(*self.nodes)
+
+    def begin(self, *peers: Peer) -> None:
+        """A daemon that was just started, on a machine that works."""
+        self.machine, self.memory = Machine(working(*peers)), Memory()
+
+    def restart(self) -> None:
+        self.memory = Memory()
 
     def see(self, *nodes: Node) -> None:
         """A second later, make a pass on our Node and these."""
@@ -76,10 +87,10 @@ class WaysTests(SynchronousTestCase):
 
     def test_by_an_empty_store(self) -> None:
         """Without any Node everything is held; so it is when Nodes register again, ours first."""
-        self.see_all(Inventory({}, frozenset(), "1"))
+        self.see_all(Inventory(Map(), frozenset(), "1"))
         self.all_are_there()
         self.seconds += 3600
-        self.see_all(Inventory({}, frozenset(), "1"))
+        self.see_all(Inventory(Map(), frozenset(), "1"))
         self.see()
         self.all_are_there()
         self.assertEqual(len(self.held), SIX)
@@ -91,7 +102,7 @@ class WaysTests(SynchronousTestCase):
 
     def test_by_another_store(self) -> None:
         """Other Nodes, ours not among them: everything is held, and none of those gets a peer."""
-        self.see_all(Inventory({"b": NODE_B}, frozenset(), "1"))
+        self.see_all(Inventory(Map({"b": NODE_B}), frozenset(), "1"))
         self.all_are_there()
         self.assertNotIn(B, self.has())
         self.assertEqual(len(self.held), SIX)
@@ -109,7 +120,7 @@ class WaysTests(SynchronousTestCase):
     def test_a_part_of_what_is_held(self) -> None:
         """A held peer keeps its other prefixes; of one that overlaps a claim it keeps nothing."""
         wide = evolve(self.peers[0], allowed_ips=nets("100.64.7.0 10.244.8.0/22 10.244.64.0/24"))
-        self.machine = Machine(working(wide, *self.peers[1:]))
+        self.begin(wide, *self.peers[1:])
         self.see(node("new", "10.0.9.9", B, "100.64.9.9", "10.244.9.0/24"))
         self.assertEqual(self.has()[wide.key], nets("100.64.7.0 10.244.64.0/24"))
         self.assertEqual(self.has()[B], nets("100.64.9.9 10.244.9.0/24"))
@@ -117,14 +128,14 @@ class WaysTests(SynchronousTestCase):
     def test_our_own_claim(self) -> None:
         """What our own Node claims is taken from a held peer too."""
         wide = evolve(self.peers[0], allowed_ips=nets("100.64.7.0 10.244.0.0/20"))
-        self.machine = Machine(working(wide, *self.peers[1:]))
-        self.see_all(Inventory({"a": OUR_NODE}, frozenset(), "1"))
+        self.begin(wide, *self.peers[1:])
+        self.see_all(Inventory(Map({"a": OUR_NODE}), frozenset(), "1"))
         self.assertEqual(self.has()[wide.key], nets("100.64.7.0"))
 
     def test_after_a_restart(self) -> None:
         """A daemon that knows nothing of those before it holds them as well."""
         self.see()
-        self.memory = Memory()
+        self.restart()
         self.see()
         self.all_are_there()
         self.assertEqual(len(self.held), SIX)
@@ -135,3 +146,27 @@ class WaysTests(SynchronousTestCase):
         self.see(self.nodes[0])
         self.all_are_there()
         self.assertEqual(self.held, {p.key for p in self.peers[1:]})
+
+
+class ScopedWaysTests(WaysTests):
+    """The same, where a pass looks at what changed alone, if it can."""
+
+    def begin(self, *peers: Peer) -> None:
+        self.machine = Machine(working(*peers, settings=SETTINGS))
+        self.daemon = Daemon(self.machine, indexed(Inventory(Map(), frozenset(), "1")))
+
+    def restart(self) -> None:
+        self.daemon = Daemon(self.machine, self.daemon.inventory)
+
+    def see_all(self, cluster: Inventory) -> None:
+        self.seconds += 1
+        there, after = self.daemon.inventory.nodes, cluster.nodes
+        names = (n for n in {*there, *after} if there.get(n) != after.get(n))
+        self.daemon.take(**{name: after.get(name) for name in names})
+        decided = self.daemon.one_pass(reads=True, now=Now(self.seconds, WALL + self.seconds))
+        self.held = {h.key for h in decided.held}
+
+    def test_by_events(self) -> None:
+        """One after the other, each in a pass that looks at nothing else."""
+        super().test_by_events()
+        self.assertNotIn(None, self.daemon.about[-SIX:])
