@@ -170,3 +170,15 @@ class ScopedWaysTests(WaysTests):
         """One after the other, each in a pass that looks at nothing else."""
         super().test_by_events()
         self.assertNotIn(None, self.daemon.about[-SIX:])
+
+    def test_the_share_is_of_all_peers(self) -> None:
+        """Passes that look at few peers count the others too: four of twenty may go."""
+        peers, nodes = staying(20)
+        self.begin(*peers)
+        self.see(*nodes)
+        for number in range(3):
+            self.seconds += 61
+            self.see(*nodes[:-1], evolve(nodes[-1], pod_cidrs_text=str(number)))
+        self.see(*nodes[:-4])
+        self.assertNotIn(None, self.daemon.about[1:])
+        self.assertEqual((len(self.has()), self.held), (16, set()))
