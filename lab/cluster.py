@@ -4,9 +4,11 @@ import json
 import signal
 import subprocess
 from collections import Counter
+from collections.abc import Sequence
 from http.client import HTTPConnection, HTTPException
 from typing import Any
 
+from lab.bare import BareNode
 from lab.conversation import python_module
 from lab.eventually import eventually
 from lab.namespaces import Namespace, end
@@ -71,7 +73,7 @@ class Cluster:
             return False
         return True
 
-    def create(self, node: Node) -> None:
+    def create(self, node: Node | BareNode) -> None:
         """Create the Node as a kubelet and the controller manager would."""
         self.request("POST", _NODES, node_document(node))
 
@@ -95,6 +97,14 @@ class Cluster:
     def restore(self, backup: bytes) -> None:
         """Give a server that was killed the data of a backup: its versions go backwards."""
         self._state.write_bytes(backup)
+
+    def replace(self, nodes: Sequence[Document], version: int) -> None:
+        """Let it hold exactly these Nodes, at a version, with no history before it.
+
+        With a version above what was seen, a watch that goes on from there is answered with 410;
+        below, it is another store.
+        """
+        self.request("POST", "/testing/replace-history", {"version": version, "nodes": list(nodes)})
 
     def reset_watches(self) -> None:
         """Reset the connection of every watch."""
@@ -130,12 +140,17 @@ class Cluster:
         return document
 
 
-def node_document(node: Node) -> Document:
+def node_document(node: Node | BareNode) -> Document:
     """The Node object: its InternalIP is on the underlay, its podCIDR known."""
+    annotations = node.annotations if isinstance(node, BareNode) else {}
     return {
         "apiVersion": "v1",
         "kind": "Node",
-        "metadata": {"name": node.name, "labels": {"kubernetes.io/hostname": node.name}},
+        "metadata": {
+            "name": node.name,
+            "labels": {"kubernetes.io/hostname": node.name},
+            "annotations": annotations,
+        },
         "spec": {"podCIDR": str(node.pod_cidr), "podCIDRs": [str(node.pod_cidr)]},
         "status": {
             "addresses": [

@@ -16,19 +16,30 @@ from lab.topology import Node
 STOP = 5.0
 """Seconds that a daemon may take to stop."""
 
+_AHEAD = Path(__file__).with_name("ahead.py")
+
 
 class Daemon:
     """`twistd overlayd` on one node; its log is one file over all its starts.
 
-    `inside` is a command that runs it, such as one that makes a container.
+    `inside` is a command that runs it, such as one that makes a container. `ahead` is by how many
+    seconds its wall clock is ahead of the machine's.
     """
 
-    def __init__(self, node: Node, server: str, *options: str, inside: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        node: Node,
+        server: str,
+        *options: str,
+        inside: Sequence[str] = (),
+        ahead: int = 0,
+    ) -> None:
         self.node = node
         self.device = DeviceSocket(node.namespace)
         self._command = [
             *inside,
             *("env", f"PYTHONPATH={_installation()}"),
+            *((sys.executable, str(_AHEAD), str(ahead)) if ahead else ()),
             *(_installed("twistd"), "--nodaemon", "--pidfile=", "overlayd"),
             *("--server", server, "--node-name", node.name, *options),
         ]

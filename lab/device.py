@@ -13,11 +13,12 @@ _LIMIT = 5.0  # seconds for an answer
 
 @frozen
 class Reading:
-    """What the device says of itself. Peers are by key, each with its allowed IPs as text."""
+    """What the device says of itself, by the keys of its peers: their allowed IPs and endpoints."""
 
     key: PublicKey | None
     port: int
     peers: dict[PublicKey, frozenset[str]] = field(factory=dict)
+    endpoints: dict[PublicKey, str] = field(factory=dict)
 
 
 class DeviceSocket:
@@ -32,7 +33,8 @@ class DeviceSocket:
             answer = self._ask("get=1\n\n")
         except OSError:
             return None
-        key, port, peers = None, 0, dict[PublicKey, frozenset[str]]()
+        key, port = None, 0
+        peers, endpoints = dict[PublicKey, frozenset[str]](), dict[PublicKey, str]()
         current: PublicKey | None = None
         for line in answer.splitlines():
             name, _, value = line.partition("=")
@@ -45,7 +47,9 @@ class DeviceSocket:
                 peers[current] = frozenset()
             elif name == "allowed_ip" and current is not None:
                 peers[current] |= {value}
-        return Reading(key, port, peers)
+            elif name == "endpoint" and current is not None:
+                endpoints[current] = value
+        return Reading(key, port, peers, endpoints)
 
     def rotate(self, key: PrivateKey) -> None:
         """Give the device another private key."""
@@ -58,6 +62,10 @@ class DeviceSocket:
         """Add a peer, with prefixes that are taken from whoever has them."""
         allowed = "".join(f"allowed_ip={prefix}\n" for prefix in prefixes)
         self._set(f"public_key={key.raw.hex()}\nendpoint={endpoint}\n{allowed}")
+
+    def dial(self, key: PublicKey, endpoint: str) -> None:
+        """Give a peer another endpoint."""
+        self._set(f"public_key={key.raw.hex()}\nupdate_only=true\nendpoint={endpoint}\n")
 
     def remove_peer(self, key: PublicKey) -> None:
         self._set(f"public_key={key.raw.hex()}\nremove=true\n")

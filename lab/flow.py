@@ -11,6 +11,7 @@ import socket
 import struct
 import sys
 import time
+from ipaddress import IPv4Address
 from typing import Self
 
 from attrs import frozen
@@ -18,10 +19,11 @@ from attrs import frozen
 from lab.capture import MARK
 from lab.conversation import Conversation
 from lab.eventually import eventually
+from lab.namespaces import Namespace
 from lab.topology import Pod
 
 RATE = 200
-"""Packets a second, each way."""
+"""Packets a second, each way, unless a test wants another."""
 
 _ports = itertools.count(7000)  # each flow has its own: a pod may be in several
 _NUMBER = struct.Struct("!Q")
@@ -37,6 +39,7 @@ class Report:
 
     sent: int
     lost: tuple[int, ...]
+    rate: int = RATE
 
     @property
     def outage(self) -> float:
@@ -45,7 +48,7 @@ class Report:
         for number in self.lost:
             run = run + 1 if number == last + 1 else 1
             longest, last = max(longest, run), number
-        return longest / RATE
+        return longest / self.rate
 
     def __str__(self) -> str:
         return f"{len(self.lost)} of {self.sent} packets lost"
@@ -54,16 +57,18 @@ class Report:
 class Flow:
     """A flow each way between two pods that reach each other, from now until `finish`."""
 
-    def __init__(self, one: Pod, other: Pod) -> None:
-        ours, theirs, port = str(one.address), str(other.address), str(next(_ports))
-        self._one = Conversation(one.namespace, "lab.flow", ours, theirs, port)
-        self._other = Conversation(other.namespace, "lab.flow", theirs, ours, port)
+    def __init__(self, one: Pod, other: Pod, rate: int = RATE) -> None:
+        port = next(_ports)
+        self._rate = rate
+        self._one = pump(one.namespace, one.address, other.address, port, rate)
+        self._other = pump(other.namespace, other.address, one.address, port, rate)
         for order in ("listen", "send"):
             self._one.ask(order)
             self._other.ask(order)
 
-    def carry(self, packets: int = RATE) -> None:
-        """Wait until so many more packets have gone each way."""
+    def carry(self, packets: int | None = None) -> None:
+        """Wait until so many more packets have gone each way; those of a second if not said."""
+        packets = packets or self._rate
         there, back = (enough + packets for enough in self._sent())
         eventually(
             _LIMIT,
@@ -75,8 +80,8 @@ class Flow:
         """Stop sending, wait for what is under way, and report: there, and back."""
         there, back = int(self._one.ask("stop")), int(self._other.ask("stop"))
         reports = (
-            Report(there, tuple(json.loads(self._other.ask(f"report {there}")))),
-            Report(back, tuple(json.loads(self._one.ask(f"report {back}")))),
+            Report(there, tuple(json.loads(self._other.ask(f"report {there}"))), self._rate),
+            Report(back, tuple(json.loads(self._one.ask(f"report {back}"))), self._rate),
         )
         self.close()
         return reports
@@ -95,10 +100,18 @@ class Flow:
         self.close()
 
 
+def pump(
+    machine: Namespace, ours: IPv4Address, theirs: IPv4Address, port: int, rate: int
+) -> Conversation:
+    """One end in a machine."""
+    return Conversation(machine, "lab.flow", *map(str, (ours, theirs, port, rate)))
+
+
 class _Pump:
     """Sends on time, and notes what arrives."""
 
-    def __init__(self, ours: str, theirs: str, port: int) -> None:
+    def __init__(self, ours: str, theirs: str, port: int, rate: int) -> None:
+        self._pause = 1 / rate
         self._theirs = (theirs, port)
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setsockopt(socket.SOL_SOCKET, _RCVBUFFORCE, _BUFFER)
@@ -132,7 +145,7 @@ class _Pump:
 
     def _send(self) -> None:
         assert self._next is not None
-        self._next += 1 / RATE
+        self._next += self._pause
         with contextlib.suppress(OSError):  # refused on the way out: lost like another
             self._socket.sendto(MARK + _NUMBER.pack(self._sent), self._theirs)
         self._sent += 1
@@ -153,15 +166,15 @@ class _Pump:
         return sorted(set(range(count)) - self._arrived)
 
 
-def main(ours: str, theirs: str, port: str) -> None:
+def main(ours: str, theirs: str, port: str, rate: str) -> None:
     """Be one end until standard input ends."""
-    pump = _Pump(ours, theirs, int(port))
+    end = _Pump(ours, theirs, int(port), int(rate))
     while True:
-        if pump.wait():
+        if end.wait():
             question = sys.stdin.readline()
             if not question:
                 return
-            sys.stdout.write(pump.answer(question) + "\n")
+            sys.stdout.write(end.answer(question) + "\n")
             sys.stdout.flush()
 
 

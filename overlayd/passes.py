@@ -31,6 +31,7 @@ from overlayd.plan.decide import decide
 from overlayd.plan.plan import plan
 from overlayd.plan.result import Memory, Now, Plan
 from overlayd.plan.standing import Standing, holders_in, stand
+from overlayd.plan.undone import without_undone
 from overlayd.tunnel.interface import ITunnel
 
 NEEDS_NO_DEVICE = AddRule | RemoveRule | RemoveRoute | EnableForwarding
@@ -138,7 +139,7 @@ def run_pass(network: Network, tunnel: ITunnel, settings: Settings, work: Work) 
     return PassResult(
         inventory=work.inventory,
         observed=observed,
-        plan=decided,
+        plan=evolve(decided, memory=without_undone(decided.memory, work.memory, outcomes)),
         outcomes=outcomes,
         public_key=None if foreign else tunnel.remembered(),
         seconds=seconds,

@@ -39,8 +39,8 @@ def brake(
     """Let the unwanted peers of the device go, or hold those that are not held yet.
 
     A peer is held once: when its time is over, or its removal is confirmed, it goes, whatever the
-    brake says by then. Without our own Node everything is held, and nothing is let go: that
-    inventory cannot be right.
+    brake says by then. Without our own Node everything is held, and its time begins anew: that
+    inventory cannot be right, and Nodes that register again come one by one.
     """
     departed = {k: at for k, at in memory.departed.items() if now.monotonic - at < WINDOW}
     populations = count_peers(device, memory, now)
@@ -48,9 +48,11 @@ def brake(
     too_many = _too_many(len(unwanted | departed.keys()), before)
     since = {}
     for key in sorted(unwanted):
-        if key in memory.held:
+        if node_missing:
+            since[key] = now.monotonic
+        elif key in memory.held:
             since[key] = memory.held[key]
-        elif too_many or node_missing:
+        elif too_many:
             since[key] = now.monotonic
     confirmed = memory.confirmed & unwanted
     held = {

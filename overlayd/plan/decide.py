@@ -48,7 +48,7 @@ def decide(
     part = plan(settings, scope.nodes(inventory), scope.machine(observed), memory, now)
     if part.own.overlay_address is None:
         return part  # something stands in the way of everything
-    return _widened(part, scope, memory, standing)
+    return _widened(part, scope, observed, memory, standing)
 
 
 def _builds_on(
@@ -112,8 +112,14 @@ def _drifted(observed: Observed, memory: Memory, standing: Standing) -> list[Pub
     return drifted
 
 
-def _widened(part: Plan, scope: Scope, memory: Memory, standing: Standing) -> Plan:
-    """The plan for a part, with all that was known of the rest."""
+def _widened(
+    part: Plan, scope: Scope, observed: Observed, memory: Memory, standing: Standing
+) -> Plan:
+    """The plan for a part, with all that was known of the rest.
+
+    What was read is remembered of every peer: what is sent in vain is so since the last reading,
+    and not since the last plan for everything.
+    """
     rest = standing.plan
     keys = scope.keys
     return evolve(
@@ -123,7 +129,7 @@ def _widened(part: Plan, scope: Scope, memory: Memory, standing: Standing) -> Pl
             part.memory,
             endpoints=_replaced(memory.endpoints, keys, part.memory.endpoints),
             names=_replaced(memory.names, keys, part.memory.names),
-            before=memory.before,
+            before=observed.device.peers if observed.device else NOBODY,
         ),
         names=_replaced(rest.names, keys, part.names),
         quarantines=in_order(

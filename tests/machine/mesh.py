@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from twisted.trial.unittest import SynchronousTestCase
 
 from lab import private
-from lab.eventually import CLUSTER, eventually, eventually_none
+from lab.eventually import CLUSTER, SERVER_BACK, eventually, eventually_none
 from lab.flow import Flow
 from lab.mesh import Member, Mesh
 from lab.topology import pings
@@ -104,6 +104,15 @@ class MeshTestCase(SynchronousTestCase):
         }
         eventually(limit, "the peers are right", lambda: self._peers(member) == wanted)
 
+    def wait_until_missed(self) -> None:
+        """Wait until every daemon has tried to reach an API server that was killed.
+
+        One that comes back before that, with other data, is found out only when a watch is silent
+        for too long.
+        """
+        members = list(self.mesh.members.values())
+        eventually(SERVER_BACK, "it is missed", lambda: all(map(_in_vain, members)))
+
     def key(self, member: Member) -> PublicKey:
         """The public key that a node's device has now."""
         reading = member.daemon.device.read()
@@ -114,3 +123,8 @@ class MeshTestCase(SynchronousTestCase):
     def _peers(self, member: Member) -> dict[PublicKey, frozenset[str]] | None:
         reading = member.daemon.device.read()
         return None if reading is None else reading.peers
+
+
+def _in_vain(member: Member) -> bool:
+    """Whether a daemon has tried to reach the API server, and none was there."""
+    return "refused" in str((member.daemon.status() or {}).get("api"))

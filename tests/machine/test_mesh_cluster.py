@@ -76,8 +76,7 @@ class ClusterTests(MeshTestCase):
             self._beat()
         with self.fault_on(self.one), Flow(self.one.pod, self.two.pod) as flow:
             self.cluster.kill()
-            members = list(self.mesh.members.values())
-            eventually(SERVER_BACK, "it is missed", lambda: all(map(_in_vain, members)))
+            self.wait_until_missed()
             self.cluster.restore(backup)
             self.cluster.start()
             four = self._start_fourth()
@@ -115,8 +114,3 @@ class ClusterTests(MeshTestCase):
         self._beats += 1
         beat = {"metadata": {"labels": {"beat": str(self._beats)}}}
         self.cluster.patch(self.three.name, beat)
-
-
-def _in_vain(member: Member) -> bool:
-    """Whether a daemon has tried to reach the API server, and none was there."""
-    return "refused" in str((member.daemon.status() or {}).get("api"))

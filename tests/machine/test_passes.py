@@ -4,12 +4,13 @@ import os
 import subprocess
 from ipaddress import ip_address, ip_network
 
+from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from lab import private
 from lab.eventually import eventually
 from overlayd.linux.network import Network
-from overlayd.model.changes import AddRule, EnableForwarding, GiveKey, MakeDevice
+from overlayd.model.changes import AddRule, EnableForwarding, GiveKey, MakeDevice, MoveEndpoint
 from overlayd.model.keys import PublicKey
 from overlayd.model.node import Inventory, Node
 from overlayd.model.settings import Settings
@@ -19,6 +20,7 @@ from overlayd.plan.result import Memory, Now, Plan
 from overlayd.tunnel.userspace import UserspaceTunnel
 from tests.machine.processes import kill, tunnel_process
 from tests.machine.stack import ip
+from tests.tunnel_contract.case import REFUSED
 
 LINK = "pass0"
 NOW = Now(monotonic=100.0, wall=1_000_000.0)
@@ -61,8 +63,11 @@ class PassTests(SynchronousTestCase):
                 ip(f"link del {LINK}")
         ip(*["rule del protocol 87"] * len(self.network.observe().rules))
 
-    def run_pass(self, inventory: Inventory | None = INVENTORY) -> PassResult:
-        return run_pass(self.network, self.tunnel, SETTINGS, Work(inventory, Memory(), NOW))
+    def run_pass(
+        self, inventory: Inventory | None = INVENTORY, memory: Memory | None = None
+    ) -> PassResult:
+        work = Work(inventory, memory or Memory(), NOW)
+        return run_pass(self.network, self.tunnel, SETTINGS, work)
 
     def preview(self) -> Plan:
         return preview(self.network, self.tunnel, SETTINGS, Work(INVENTORY, Memory(), NOW))
@@ -102,6 +107,14 @@ class PassTests(SynchronousTestCase):
         self.preview()
         self.assertEqual(self.tunnel.remembered(), ours)
         self.assertEqual(self.run_pass().public_key, operator.remembered())
+
+    def test_what_failed_is_not_remembered(self) -> None:
+        """An endpoint that the device refused is not the one that was configured last."""
+        before = self.run_pass().plan.memory
+        b = evolve(INVENTORY.nodes["b"], endpoint=REFUSED)
+        result = self.run_pass(evolve(INVENTORY, nodes={**INVENTORY.nodes, "b": b}), before)
+        self.assertEqual([type(o.change) for o in result.failures], [MoveEndpoint])
+        self.assertEqual(result.plan.memory.endpoints, before.endpoints)
 
     def test_nothing_before_the_inventory(self) -> None:
         """Where nothing of ours exists, nothing is made before the inventory is read."""

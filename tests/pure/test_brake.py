@@ -153,7 +153,19 @@ class BrakeTests(SynchronousTestCase):
         self.assertEqual(decided.state.name, StateName.NODE_MISSING)
         self.assertEqual((gone(decided), [h.key for h in decided.held]), (set(), [D]))
         later = planned(there, others, decided.memory, at(2000))
-        self.assertEqual((gone(later), [h.remaining for h in later.held]), (set(), [0.0]))
+        self.assertEqual((gone(later), [h.remaining for h in later.held]), (set(), [300.0]))
+
+    def test_our_node_is_back_before_the_others(self) -> None:
+        """However long it was missing, the peers then have five minutes to be announced again."""
+        peers, _ = staying(2)
+        memory = Memory()
+        for seconds in (1000, 5000):
+            lost = evolve(inventory(), nodes={})
+            memory = planned(working(*peers), lost, memory, at(seconds)).memory
+        back = planned(working(*peers), inventory(), memory, at(5001))
+        self.assertEqual((gone(back), [h.remaining for h in back.held]), (set(), [299.0, 299.0]))
+        over = planned(working(*peers), inventory(), back.memory, at(5300))
+        self.assertEqual(len(gone(over)), 2)
 
     def test_a_peer_that_goes_has_its_nodes_name(self) -> None:
         """The Node is named that was behind the peer while it was there."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from overlayd.model.keys import PublicKey
-from overlayd.model.machine import ALIAS, PROTOCOL, Rule, RuleKind
+from overlayd.model.machine import ALIAS, PROTOCOL, Device, Rule, RuleKind
 from overlayd.model.node import Claim, Inventory, IPNetwork
 from overlayd.plan.overlay import inside
 from overlayd.plan.plan import plan
@@ -109,6 +109,20 @@ class PlanLaws(SynchronousTestCase):
 
     @law
     @given(universes())
+    def test_what_moves_is_never_nobodys(self, universe: Universe) -> None:
+        """A prefix that some peer has before and some peer has after, one has after each change."""
+        machine = Machine(universe.observed)
+        before = set(all_of(machine.observe().device))
+        done = machine.copy()
+        changes = planned(universe, machine).changes
+        done.apply_all(changes)
+        moving = before.intersection(all_of(done.observe().device))
+        for change in changes:
+            machine.apply(change)
+            self.assertLessEqual(moving, set(all_of(machine.observe().device)), str(change))
+
+    @law
+    @given(universes())
     def test_no_claim_takes_from_a_holder(self, universe: Universe) -> None:
         """What the device gives to a Node that still claims it stays with that Node."""
         machine, names = Machine(universe.observed), planned_names(universe)
@@ -120,7 +134,9 @@ class PlanLaws(SynchronousTestCase):
         for prefix, name in before.items():
             node = universe.inventory.nodes[name]
             claims = {*map(str, node.pod_cidrs), *(f"{a}/32" for a in node.overlay_addresses)}
-            alone = not any(prefix != p and prefix.overlaps(p) for p in all_of(universe))
+            alone = not any(
+                prefix != p and prefix.overlaps(p) for p in all_of(universe.observed.device)
+            )
             if alone and str(prefix) in claims and name not in quarrelling:
                 self.assertEqual(after.get(prefix), name, str(prefix))
 
@@ -163,6 +179,5 @@ def planned_names(universe: Universe) -> Mapping[PublicKey, str]:
     return planned(universe, Machine(universe.observed)).names
 
 
-def all_of(universe: Universe) -> list[IPNetwork]:
-    device = universe.observed.device
+def all_of(device: Device | None) -> list[IPNetwork]:
     return [p for peer in device.peers.values() for p in peer.allowed_ips] if device else []
