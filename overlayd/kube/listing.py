@@ -2,7 +2,7 @@
 
 from attrs import frozen
 
-from overlayd.kube.api import ApiServer
+from overlayd.kube.api import ApiServer, Stream
 from overlayd.kube.endings import refused, unanswered
 from overlayd.model.errors import NotADocument, Unreachable
 from overlayd.model.node import Node
@@ -17,12 +17,24 @@ PROBE_TIMEOUT = 10.0
 
 
 @frozen
+class Opened:
+    """A watch that is open already. `rest` has come of it, and was not looked at."""
+
+    stream: Stream
+    rest: bytes
+
+
+@frozen
 class Listing:
-    """All the Nodes as of one version. `skipped` counts entries that not even have a name."""
+    """All the Nodes as of one version. `skipped` counts entries that not even have a name.
+
+    One that was streamed comes with the watch that goes on from its version.
+    """
 
     nodes: dict[str, Node]
     version: str
     skipped: int = 0
+    opened: Opened | None = None
 
 
 def read_list(api: ApiServer, not_older_than: str | None) -> Listing | Ending:

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 from immutables import Map
 
-from overlayd.kube.api import ApiServer, Stream
-from overlayd.kube.endings import failed, refused, unanswered
+from overlayd.kube.api import ApiServer
+from overlayd.kube.endings import failed, refused_stream, unanswered
 from overlayd.kube.lines import Lines
-from overlayd.kube.listing import NODES
+from overlayd.kube.listing import NODES, Opened
 from overlayd.model.errors import NotADocument, Unreachable
 from overlayd.model.node import ClaimIndex, Inventory, Node
 from overlayd.model.settings import Settings
@@ -17,6 +17,9 @@ from overlayd.plan.resume import Ending, How, is_below
 
 IDLE = 150.0
 """Seconds of silence that no healthy watch has: bookmarks come about every 60 s."""
+
+FIRST_IDLE = 75.0
+"""The same until the first event or bookmark. A watch from another history brings none ever."""
 
 
 class Following:
@@ -81,55 +84,45 @@ class Following:
         self.events += 1
 
 
-def watch(
-    api: ApiServer,
-    following: Following,
-    seconds: int,
-    report: Callable[[frozenset[str]], None],
-) -> Ending:
-    """Follow the Nodes for `seconds` at the most, as the server counts them.
-
-    `report` hears of the names that changed: once the watch is open, and after each piece that
-    brought an event or a bookmark; there may be none.
-    """
+def open_watch(api: ApiServer, version: str, seconds: int) -> Opened | Ending:
+    """Begin to watch from a version, for `seconds` at the most, as the server counts them."""
     query = {
         "watch": "true",
         "allowWatchBookmarks": "true",
-        "resourceVersion": following.version,
+        "resourceVersion": version,
         "timeoutSeconds": str(seconds),
     }
     try:
-        stream = api.stream(NODES, query, IDLE)
+        stream = api.stream(NODES, query, FIRST_IDLE)
     except Unreachable as error:
         return unanswered(error)
+    if stream.status == 200:
+        return Opened(stream, b"")
     try:
-        if stream.status != 200:
-            return _refusal(stream, following.version)
-        report(frozenset())
-        return _follow(stream, following, report)
+        return refused_stream(stream, version)
     finally:
         stream.close()
 
 
-def _follow(
-    stream: Stream, following: Following, report: Callable[[frozenset[str]], None]
-) -> Ending:
+def watch(opened: Opened, following: Following, report: Callable[[frozenset[str]], None]) -> Ending:
+    """Follow the Nodes until the watch ends.
+
+    `report` hears of the names that changed: at once, and after each piece that brought an event
+    or a bookmark; there may be none.
+    """
+    report(frozenset())
+    chunk = opened.rest
+    opened.stream.allow_silence(FIRST_IDLE)
     try:
-        while chunk := stream.read():
+        while following.ending is None:
             events = following.events
             changed = following.take(chunk)
             if following.events != events:
+                if events == 0:
+                    opened.stream.allow_silence(IDLE)
                 report(changed)
-            if following.ending is not None:
-                return following.ending
+            if following.ending is None and not (chunk := opened.stream.read()):
+                return following.ended(How.ENDED)
     except Unreachable as error:
         return following.ended(How.BROKE_OFF, str(error))
-    return following.ended(How.ENDED)
-
-
-def _refusal(stream: Stream, version: str) -> Ending:
-    try:
-        body = stream.read_all()
-    except Unreachable:
-        body = b""  # the status says enough
-    return refused(stream.status, body, stream.retry_after, version)
+    return following.ending

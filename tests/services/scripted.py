@@ -43,9 +43,14 @@ class Asked:
 
 
 class ScriptedServer:
-    """Gives its answers in their order, one for each request; after the last one, 500."""
+    """Gives its answers in their order, one for each request; after the last one, 500.
 
-    def __init__(self, *script: Whole | Streamed) -> None:
+    A request for a streamed list is refused, as many servers do, and is not in `asked`, unless it
+    `streams`.
+    """
+
+    def __init__(self, *script: Whole | Streamed, streams: bool = False) -> None:
+        self.streams = streams
         self.asked: list[Asked] = []
         self.hanging = threading.Event()  # an answer hangs now
         self._script = list(script)
@@ -85,12 +90,14 @@ class ScriptedServer:
     def _answer(self, handler: BaseHTTPRequestHandler) -> None:
         url = urlsplit(handler.path)
         body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
-        self.asked.append(
-            Asked(
-                handler.command, url.path, dict(parse_qsl(url.query)), dict(handler.headers), body
-            )
-        )
-        answer = self._script.pop(0) if self._script else Whole(500)
+        query = dict(parse_qsl(url.query))
+        if "sendInitialEvents" in query and not self.streams:
+            self._give(handler, NO_STREAMS)
+            return
+        self.asked.append(Asked(handler.command, url.path, query, dict(handler.headers), body))
+        self._give(handler, self._script.pop(0) if self._script else Whole(500))
+
+    def _give(self, handler: BaseHTTPRequestHandler, answer: Whole | Streamed) -> None:
         if isinstance(answer, Whole):
             handler.send_response(answer.status)
             for name, value in answer.headers.items():
@@ -117,8 +124,8 @@ class ScriptedServer:
 class ScriptedCase(SynchronousTestCase):
     """Tests with a scripted server and the real client."""
 
-    def serve(self, *script: Whole | Streamed) -> ScriptedServer:
-        server = ScriptedServer(*script)
+    def serve(self, *script: Whole | Streamed, streams: bool = False) -> ScriptedServer:
+        server = ScriptedServer(*script, streams=streams)
         self.addCleanup(server.close)
         return server
 
@@ -152,6 +159,13 @@ def bookmark(version: int) -> bytes:
     return event("BOOKMARK", {"kind": "Node", "metadata": {"resourceVersion": str(version)}})
 
 
+def initial_end(version: int) -> bytes:
+    """The bookmark that ends a streamed list."""
+    annotations = {"k8s.io/initial-events-end": "true"}
+    metadata = {"resourceVersion": str(version), "annotations": annotations}
+    return event("BOOKMARK", {"kind": "Node", "metadata": metadata})
+
+
 def status(code: int, message: str = "", cause: str = "") -> dict[str, Any]:
     details = {"causes": [{"reason": cause}]} if cause else {}
     return {"kind": "Status", "code": code, "message": message, "details": details}
@@ -160,3 +174,11 @@ def status(code: int, message: str = "", cause: str = "") -> dict[str, Any]:
 def refusal(code: int, message: str = "", cause: str = "", retry_after: str = "") -> Whole:
     headers = {"Retry-After": retry_after} if retry_after else {}
     return Whole(code, json.dumps(status(code, message, cause)).encode(), headers)
+
+
+NO_STREAMS = refusal(
+    422,
+    'ListOptions.meta.k8s.io "" is invalid: sendInitialEvents: Forbidden: sendInitialEvents is '
+    "forbidden for watch unless the WatchList feature gate is enabled",
+)
+"""As Kubernetes answers with WatchList shut, its default up to 1.31 and in 1.33."""
