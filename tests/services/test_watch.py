@@ -17,6 +17,7 @@ from overlayd.plan.resume import Attempt, Ending
 from overlayd.services.thread import OneThread
 from overlayd.services.watch import NodeWatch, Pace
 from tests.services.scripted import (
+    NO_STREAMS,
     SETTINGS,
     ScriptedCase,
     ScriptedServer,
@@ -25,6 +26,7 @@ from tests.services.scripted import (
     bookmark,
     client,
     event,
+    initial_end,
     node,
     page,
     refusal,
@@ -64,8 +66,8 @@ class WatchCase(ScriptedCase):
             globalLogPublisher,
         )
 
-    def start(self, *script: Whole | Streamed) -> None:
-        self.server = self.serve(*script)
+    def start(self, *script: Whole | Streamed, streams: bool = False) -> None:
+        self.server = self.serve(*script, streams=streams)
         self.begin(NodeSession(client(self.server.url), SETTINGS))
 
     def begin(self, session: NodeSession) -> None:
@@ -155,6 +157,50 @@ class FollowTests(WatchCase):
         self.assertEqual(self.server.asked[1].query["timeoutSeconds"], "450")
         self.assertEqual(Pace(backoff, lambda: 0.0).watch_seconds(), 300)
         self.assertLessEqual(Pace(backoff, lambda: 0.9999).watch_seconds(), 600)
+
+
+class StreamTests(WatchCase):
+    def test_one_request(self) -> None:
+        """Where lists are streamed, the list and the watch after it are one request."""
+        self.start(
+            Streamed([event("ADDED", node("a")), initial_end(10), event("ADDED", node("b", 11))]),
+            Streamed([bookmark(20)]),
+            streams=True,
+        )
+        self.assertEqual(self.asked(), ["stream anew"])
+        self.assertEqual([set(i.nodes) for i in self.inventories], [{"a"}, {"a", "b"}])
+        self.clock.advance(self.waits())
+        self.assertEqual(self.asked(), ["stream anew", "watch 11"])
+        self.assertEqual(self.watch.status().lists, 1)
+        self.assertEqual(self.log(), ["read 1 Nodes at version 10"])
+
+    def test_remembered(self) -> None:
+        """A server that refuses is asked for pages at once, and never for a stream again."""
+        gone = event("ERROR", status(410, "too old"))
+        self.start(
+            NO_STREAMS,
+            page([node("a")], 10),
+            Streamed([bookmark(12) + gone]),
+            page([node("a")], 15),
+            Streamed([bookmark(16)]),
+            streams=True,
+        )
+        self.assertEqual(self.asked(), ["stream anew", "list anew", "watch 10"])
+        self.clock.advance(self.waits())
+        self.assertEqual(self.asked()[3:], ["list 12", "watch 15"])
+        self.assertEqual(sum("does not stream" in line for line in self.log()), 1)
+        self.assertEqual(self.watch.status().lists, 2)
+
+    def test_unfinished(self) -> None:
+        """Streams that never come to their end back off, are no inventory, and end in pages."""
+        cut = Streamed([event("ADDED", node("a"))], "broken")
+        self.start(cut, cut, page([node("a"), node("b")], 10), streams=True)
+        for number in range(2):
+            self.assertEqual((self.waits(), self.inventories), (backoff(number), []))
+            self.clock.advance(self.waits())
+        self.assertEqual(self.asked()[:3], ["stream anew", "stream anew", "list anew"])
+        self.assertEqual([set(i.nodes) for i in self.inventories], [{"a", "b"}])
+        self.assertEqual(sum("did not come to its end" in line for line in self.log()), 1)
 
 
 class DelayTests(WatchCase):
