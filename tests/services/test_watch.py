@@ -15,7 +15,7 @@ from overlayd.kube.nodes import NodeSession, Report
 from overlayd.model.node import Inventory
 from overlayd.plan.resume import Attempt, Ending
 from overlayd.services.thread import OneThread
-from overlayd.services.watch import NodeWatch, Pace
+from overlayd.services.watch import AFTER_A_BUG, NodeWatch, Pace
 from tests.services.scripted import (
     NO_STREAMS,
     SETTINGS,
@@ -70,8 +70,8 @@ class WatchCase(ScriptedCase):
         self.server = self.serve(*script, streams=streams)
         self.begin(NodeSession(client(self.server.url), SETTINGS))
 
-    def begin(self, session: NodeSession) -> None:
-        self.watch = NodeWatch(self.clock, immediately, session, self.inventories.append, PACE)
+    def begin(self, session: NodeSession, pace: Pace = PACE) -> None:
+        self.watch = NodeWatch(self.clock, immediately, session, self.inventories.append, pace)
         self.watch.startService()
         self.addCleanup(self.watch.stopService)
 
@@ -240,6 +240,37 @@ class BugTests(WatchCase):
         self.assertEqual(session.attempts, 3)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 3)
         self.assertIn("overlayd itself", self.watch.status().error or "")
+
+    def test_bug_outside_an_attempt(self) -> None:
+        """One that comes between attempts is logged, and after a while the watch goes on."""
+        broken = [True, True, False]
+
+        def retry(number: int) -> float:
+            if broken.pop(0):
+                raise ZeroDivisionError
+            return backoff(number)
+
+        self.server = self.serve(refusal(500), refusal(500), page([node("a")], 10), Streamed())
+        session = NodeSession(client(self.server.url), SETTINGS)
+        self.begin(session, Pace(retry, lambda: 0.5))
+        for _ in range(2):
+            self.assertGreaterEqual(self.waits(), AFTER_A_BUG[0])
+            self.assertLessEqual(self.waits(), AFTER_A_BUG[1])
+            self.clock.advance(self.waits())
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
+        self.assertEqual([set(i.nodes) for i in self.inventories], [{"a"}])
+
+    def test_bug_in_the_pace(self) -> None:
+        """So it is with one that keeps an attempt from beginning."""
+        lengths = [0.5, 0.5]  # for the refused stream and the list
+        self.server = self.serve(page([node("a")], 10), Streamed())
+        session = NodeSession(client(self.server.url), SETTINGS)
+        self.begin(session, Pace(backoff, lambda: lengths.pop()))
+        self.assertEqual(self.asked(), ["list anew"])
+        lengths += [0.5, 0.5]
+        self.clock.advance(self.waits())
+        self.assertEqual(self.asked()[1:], ["watch 10"])
+        self.assertEqual(len(self.flushLoggedErrors(IndexError)), 1)
 
 
 class BrokenSession(NodeSession):
