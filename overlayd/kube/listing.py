@@ -12,8 +12,6 @@ from overlayd.plan.resume import Ending, How
 
 NODES = "/api/v1/nodes"
 PAGE = 250  # Nodes: 20 requests for 5,000 of them, and 2.5 MB in memory at a time
-PAGE_TIMEOUT = 30.0  # seconds
-PROBE_TIMEOUT = 10.0
 
 
 @frozen
@@ -37,8 +35,11 @@ class Listing:
     opened: Opened | None = None
 
 
-def read_list(api: ApiServer, not_older_than: str | None) -> Listing | Ending:
-    """Read all the Nodes; None makes the list consistent. It is complete or it is not returned."""
+def read_list(api: ApiServer, not_older_than: str | None, silence: float) -> Listing | Ending:
+    """Read all the Nodes; None makes the list consistent. It is complete or it is not returned.
+
+    :param silence: seconds without a byte after which it ends.
+    """
     query = {"limit": str(PAGE)}
     if not_older_than is not None:
         query |= {"resourceVersion": not_older_than, "resourceVersionMatch": "NotOlderThan"}
@@ -46,7 +47,7 @@ def read_list(api: ApiServer, not_older_than: str | None) -> Listing | Ending:
     skipped, version = 0, ""
     try:
         while True:
-            answer = api.get(NODES, query, PAGE_TIMEOUT)
+            answer = api.get(NODES, query, silence)
             if answer.status != 200:
                 return refused(answer.status, answer.body, answer.retry_after, not_older_than)
             page = page_from(answer.body)
@@ -67,10 +68,10 @@ def read_list(api: ApiServer, not_older_than: str | None) -> Listing | Ending:
         return unanswered(error)
 
 
-def probe(api: ApiServer) -> Ending:
+def probe(api: ApiServer, silence: float) -> Ending:
     """Read the version that the history has reached, consistently."""
     try:
-        answer = api.get(NODES, {"limit": "1"}, PROBE_TIMEOUT)
+        answer = api.get(NODES, {"limit": "1"}, silence)
         if answer.status != 200:
             return refused(answer.status, answer.body, answer.retry_after, None)
         return Ending(How.PROBED, version=page_from(answer.body).version)

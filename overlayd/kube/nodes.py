@@ -11,6 +11,7 @@ from immutables import Map
 
 from overlayd.kube.api import ApiServer
 from overlayd.kube.listing import Listing, Opened, probe, read_list
+from overlayd.kube.silence import SILENCE, Silence
 from overlayd.kube.streaming import stream_list
 from overlayd.kube.watching import Following, open_watch, watch
 from overlayd.model.errors import Unreachable
@@ -36,8 +37,9 @@ Report = Inventory | Heard
 class NodeSession:
     """Makes attempts at reading the Nodes, one after the other, in the thread that calls it."""
 
-    def __init__(self, api: ApiServer, settings: Settings) -> None:
+    def __init__(self, api: ApiServer, settings: Settings, silence: Silence = SILENCE) -> None:
         self._api = api
+        self._silence = silence
         self._settings = settings
         self._streamed: tuple[str, Opened] | None = None  # a list's version, and what goes on
 
@@ -57,16 +59,16 @@ class NodeSession:
         opened = self._opened(attempt)
         match attempt:
             case Attempt(Step.PROBE):
-                return probe(self._api)
+                return probe(self._api, self._silence.probe)
             case Attempt(Step.WATCH, str(version)):
-                watching = opened or open_watch(self._api, version, seconds)
+                watching = opened or open_watch(self._api, version, seconds, self._silence.first)
                 if isinstance(watching, Ending):
                     return watching
                 return self._watch(watching, version, known, report)
             case Attempt(Step.STREAM):
-                listing = stream_list(self._api, attempt.version, seconds)
+                listing = stream_list(self._api, attempt.version, seconds, self._silence.listing)
             case _:
-                listing = read_list(self._api, attempt.version)
+                listing = read_list(self._api, attempt.version, self._silence.listing)
         if isinstance(listing, Ending):
             return listing
         return self._listed(listing, attempt.version, known, report)
@@ -126,7 +128,7 @@ class NodeSession:
             report(Heard(following.version, following.moved))
 
         try:
-            return watch(opened, following, moved)
+            return watch(opened, following, self._silence, moved)
         finally:
             opened.stream.close()
 

@@ -13,9 +13,6 @@ from overlayd.model.node import Node
 from overlayd.plan.answers import Bookmark, Deleted, Event, Failed, Written, event_from
 from overlayd.plan.resume import Ending, How
 
-SILENCE = 30.0
-"""Seconds without a byte, as for a page: the server has all it needs to go on."""
-
 FORBIDDEN = (400, 422)
 """What a server answers that forbids the parameters, because it is too old or set up so."""
 
@@ -66,10 +63,14 @@ class Gathering:
         self._events += 1
 
 
-def stream_list(api: ApiServer, not_older_than: str | None, seconds: int) -> Listing | Ending:
+def stream_list(
+    api: ApiServer, not_older_than: str | None, seconds: int, silence: float
+) -> Listing | Ending:
     """Read all the Nodes; None makes the list consistent. It is complete or it is not returned.
 
     What comes after it is the watch, which lasts for `seconds` at the most, the list included.
+
+    :param silence: seconds without a byte after which the list ends.
     """
     query = {
         "watch": "true",
@@ -81,7 +82,7 @@ def stream_list(api: ApiServer, not_older_than: str | None, seconds: int) -> Lis
     if not_older_than is not None:
         query["resourceVersion"] = not_older_than
     try:
-        stream = api.stream(NODES, query, SILENCE)
+        stream = api.stream(NODES, query, silence)
     except Unreachable as error:
         return unanswered(error)
     try:

@@ -8,18 +8,13 @@ from overlayd.kube.api import ApiServer
 from overlayd.kube.endings import failed, refused_stream, unanswered
 from overlayd.kube.lines import Lines
 from overlayd.kube.listing import NODES, Opened
+from overlayd.kube.silence import Silence
 from overlayd.model.errors import NotADocument, Unreachable
 from overlayd.model.node import ClaimIndex, Inventory, Node
 from overlayd.model.settings import Settings
 from overlayd.plan.answers import Bookmark, Deleted, Event, Failed, Written, event_from
 from overlayd.plan.claim_index import follow
 from overlayd.plan.resume import Ending, How, is_below
-
-IDLE = 150.0
-"""Seconds of silence that no healthy watch has: bookmarks come about every 60 s."""
-
-FIRST_IDLE = 75.0
-"""The same until the first event or bookmark. A watch from another history brings none ever."""
 
 
 class Following:
@@ -84,8 +79,11 @@ class Following:
         self.events += 1
 
 
-def open_watch(api: ApiServer, version: str, seconds: int) -> Opened | Ending:
-    """Begin to watch from a version, for `seconds` at the most, as the server counts them."""
+def open_watch(api: ApiServer, version: str, seconds: int, silence: float) -> Opened | Ending:
+    """Begin to watch from a version, for `seconds` at the most, as the server counts them.
+
+    :param silence: seconds without a byte after which the answer's head is not waited for.
+    """
     query = {
         "watch": "true",
         "allowWatchBookmarks": "true",
@@ -93,7 +91,7 @@ def open_watch(api: ApiServer, version: str, seconds: int) -> Opened | Ending:
         "timeoutSeconds": str(seconds),
     }
     try:
-        stream = api.stream(NODES, query, FIRST_IDLE)
+        stream = api.stream(NODES, query, silence)
     except Unreachable as error:
         return unanswered(error)
     if stream.status == 200:
@@ -104,7 +102,12 @@ def open_watch(api: ApiServer, version: str, seconds: int) -> Opened | Ending:
         stream.close()
 
 
-def watch(opened: Opened, following: Following, report: Callable[[frozenset[str]], None]) -> Ending:
+def watch(
+    opened: Opened,
+    following: Following,
+    silence: Silence,
+    report: Callable[[frozenset[str]], None],
+) -> Ending:
     """Follow the Nodes until the watch ends.
 
     `report` hears of the names that changed: at once, and after each piece that brought an event
@@ -112,14 +115,14 @@ def watch(opened: Opened, following: Following, report: Callable[[frozenset[str]
     """
     report(frozenset())
     chunk = opened.rest
-    opened.stream.allow_silence(FIRST_IDLE)
+    opened.stream.allow_silence(silence.first)
     try:
         while following.ending is None:
             events = following.events
             changed = following.take(chunk)
             if following.events != events:
                 if events == 0:
-                    opened.stream.allow_silence(IDLE)
+                    opened.stream.allow_silence(silence.watch)
                 report(changed)
             if following.ending is None and not (chunk := opened.stream.read()):
                 return following.ended(How.ENDED)
