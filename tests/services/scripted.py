@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -42,15 +42,25 @@ class Asked:
     body: bytes
 
 
+class _QuietServer(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of a client that went away: it had read enough."""
+
+
+Script = Whole | Streamed | Callable[[Asked], Whole | Streamed]
+"""An answer, or what makes it of the request."""
+
+
 class ScriptedServer:
-    """Gives its answers in their order, one for each request; after the last one, 500.
+    """Gives its answers in their order, one for each request; after the last one, `then`.
 
     A request for a streamed list is refused, as many servers do, and is not in `asked`, unless it
     `streams`.
     """
 
-    def __init__(self, *script: Whole | Streamed, streams: bool = False) -> None:
+    def __init__(self, *script: Script, streams: bool = False) -> None:
         self.streams = streams
+        self.then: Script = Whole(500)
         self.asked: list[Asked] = []
         self.hanging = threading.Event()  # an answer hangs now
         self._script = list(script)
@@ -59,6 +69,7 @@ class ScriptedServer:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
 
             def do_GET(self) -> None:
                 server._answer(self)
@@ -69,7 +80,7 @@ class ScriptedServer:
             def log_message(self, format: str, *args: object) -> None:
                 """The tests look at `asked`."""
 
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._http = _QuietServer(("127.0.0.1", 0), Handler)
         self._http.daemon_threads = True
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
@@ -78,8 +89,13 @@ class ScriptedServer:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._http.server_address[1]}"
 
-    def add(self, *script: Whole | Streamed) -> None:
+    def add(self, *script: Script) -> None:
         self._script.extend(script)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether all of the script was given."""
+        return not self._script
 
     def close(self) -> None:
         self._closing.set()
@@ -94,8 +110,10 @@ class ScriptedServer:
         if "sendInitialEvents" in query and not self.streams:
             self._give(handler, NO_STREAMS)
             return
-        self.asked.append(Asked(handler.command, url.path, query, dict(handler.headers), body))
-        self._give(handler, self._script.pop(0) if self._script else Whole(500))
+        asked = Asked(handler.command, url.path, query, dict(handler.headers), body)
+        self.asked.append(asked)
+        answer = self._script.pop(0) if self._script else self.then
+        self._give(handler, answer(asked) if callable(answer) else answer)
 
     def _give(self, handler: BaseHTTPRequestHandler, answer: Whole | Streamed) -> None:
         if isinstance(answer, Whole):
@@ -124,7 +142,7 @@ class ScriptedServer:
 class ScriptedCase(SynchronousTestCase):
     """Tests with a scripted server and the real client."""
 
-    def serve(self, *script: Whole | Streamed, streams: bool = False) -> ScriptedServer:
+    def serve(self, *script: Script, streams: bool = False) -> ScriptedServer:
         server = ScriptedServer(*script, streams=streams)
         self.addCleanup(server.close)
         return server
