@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+from twisted.internet.task import deferLater
+
 from overlayd.kube.access import find_access
 from overlayd.kube.api import ApiServer
+from overlayd.kube.silence import Silence
 from tests.services.api_parts import embedded, kubeconfig
 from tests.services.certificates import Authority
-from tests.services.watch_case import FaultCase, backoff, coroutine
+from tests.services.watch_case import FaultCase, backoff, coroutine, reactor
 
 LOST, AGAIN = "not following the Nodes: ", "following the Nodes again"
 
@@ -59,6 +62,24 @@ class ConnectionTests(FaultCase):
         await self.goes_on()
         self.assertEqual(self.asked()["lists"], 1)
         await self.told(LOST, LOST, AGAIN)
+
+
+class QuietTests(FaultCase):
+    """In a cluster where nothing happens, and with the bookmarks of a real server."""
+
+    silence = Silence(first=3.0)
+    options = ("--nodes", "3")
+
+    @coroutine
+    async def test_once_heard(self) -> None:
+        """A watch that has brought something may be silent for longer than one that has not."""
+        self.begin()
+        await self.until(lambda: bool(self.inventories))
+        self.names = sorted(self.inventories[0].nodes)
+        await self.goes_on()
+        await deferLater(reactor, self.silence.first + 1.0)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(self.asked(), {"lists": 1, "probes": 0, "watches": 0})
 
 
 class AnswerTests(FaultCase):

@@ -2,6 +2,7 @@
 
 import json
 
+from overlayd.kube.silence import Silence
 from tests.services.test_watch_faults import AGAIN, LOST
 from tests.services.watch_case import FaultCase, backoff, coroutine
 
@@ -34,6 +35,8 @@ class ExpiredTests(FaultCase):
 
 
 class ReplacedCase(FaultCase):
+    silence = Silence(listing=6.0, first=2.0)  # a list from the future is answered after 3 s
+
     async def replaced(self, version: int) -> None:
         """Follow, then have the store's data replaced."""
         await self.follow()

@@ -54,6 +54,7 @@ class FaultCase(TestCase):
     """A watch of a few Nodes. None of them is ever deleted, so none may be seen to disappear."""
 
     timeout = 60
+    silence = SHORT
     options: tuple[str, ...] = ("--nodes", "3", "--bookmark-interval", "0.1")
 
     def setUp(self) -> None:
@@ -78,7 +79,7 @@ class FaultCase(TestCase):
         self.names = sorted(self.inventories[0].nodes)
 
     def begin(self) -> None:
-        session = NodeSession(self.api(), SETTINGS, SHORT)
+        session = NodeSession(self.api(), SETTINGS, self.silence)
         thread = OneThread(reactor, "watch", interrupt=session.abort)
         pace = Pace(backoff, lambda: 0.5)
         self.watch = NodeWatch(self.clock, thread.call, session, self.inventories.append, pace)
