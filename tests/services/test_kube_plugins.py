@@ -52,9 +52,9 @@ class LimitTests(PluginTestCase):
         script = self.plugin(f"sleep 1000 & echo $! > {self.folder}/child\nwait")
         environ = {"PATH": os.environ["PATH"]}
         plugin = Plugin(Exec(str(script)), "{}", environ, lambda: NOW, Abort(), limit=2.0)
-        with self.assertRaises(Unreachable) as caught:
-            plugin.credential()
-        self.assertIn("did not end within 2 s", str(caught.exception))
+        error = self.in_thread(plugin.credential)()
+        self.assertIsInstance(error, Unreachable)
+        self.assertIn("did not end within 2 s", str(error))
         child = self.folder / "child"
         stat = Path("/proc", child.read_text().strip(), "stat")
         self.until(lambda: not stat.exists() or ") Z " in stat.read_text())
