@@ -115,7 +115,7 @@ class Cluster:
         return self.request("GET", "/testing/state")
 
     def counters(self) -> Counter[str]:
-        """How many requests of each kind there were: full_lists, single_lists, watches, patches."""
+        """How many requests of each kind there were: streamed_lists, watches, patches, ..."""
         return Counter(self.request("GET", "/testing/counters")["total"])
 
     def request(

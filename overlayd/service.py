@@ -1,14 +1,11 @@
 """The top: `twistd overlayd` starts here, and one function builds and wires everything."""
 
 import ctypes
-import random
 import sys
 import time
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from twisted.application.internet import backoffPolicy
 from twisted.application.service import IService, MultiService
 
 from overlayd.control.responders import Answers
@@ -26,6 +23,7 @@ from overlayd.services.history import History
 from overlayd.services.kernel_events import KernelEvents
 from overlayd.services.manager import PeerManager
 from overlayd.services.reporting import Reporting
+from overlayd.services.retries import back_off
 from overlayd.services.shared import Shared
 from overlayd.services.teardown import Teardown
 from overlayd.services.thread import OneThread
@@ -72,17 +70,17 @@ def build(reactor: Any, configuration: Configuration) -> MultiService:
     writer = OneThread(reactor, "api-writes", interrupt=writes.abort)
 
     manager = PeerManager(
-        reactor, time.time, machine.call, partial(run_pass, network, tunnel, settings), _retry()
+        reactor, time.time, machine.call, partial(run_pass, network, tunnel, settings), back_off()
     )
     announcer = Announcer(
         reactor,
         settings,
         lambda values: writer.call(write_annotations, writes, settings.node_name, values),
-        _retry(),
+        back_off(),
     )
     handshakes = Handshakes(reactor, lambda changes: machine.call(tunnel.apply, changes))
     session = NodeSession(ApiServer(configuration.access), settings)
-    watch = NodeWatch(reactor, reader.call, session, manager.take, Pace(_retry(), random.random))
+    watch = NodeWatch(reactor, reader.call, session, manager.take, Pace.jittered())
     events = KernelEvents(reactor, settings.wg_dev, settings.networks, manager.kernel_announced)
     teardown = Teardown(
         reactor,
@@ -130,10 +128,3 @@ def _give_back_large_buffers() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, 128 * 1024)
-
-
-def _retry() -> Callable[[int], float]:
-    """Seconds before the attempt of a number: from half a second to 30, with jitter."""
-    return backoffPolicy(
-        initialDelay=0.5, maxDelay=27.0, factor=1.7, jitter=partial(random.uniform, 0.0, 3.0)
-    )

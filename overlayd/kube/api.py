@@ -55,6 +55,10 @@ class Stream:
         with self._connection.reaching():
             return read_body(self._response, ERROR_LIMIT)
 
+    def allow_silence(self, seconds: float) -> None:
+        """From now on, end with Unreachable after so many seconds without a byte."""
+        self._connection.allow_silence(seconds)
+
     def close(self) -> None:
         """Let go of it. Closing again does nothing."""
         self._server.done(self._connection, self._response)

@@ -69,6 +69,10 @@ class Connection:
             self._http.endheaders(body)
             return _whole_head(self._http.getresponse())
 
+    def allow_silence(self, seconds: float) -> None:
+        """Let reading end only after so many seconds without a byte."""
+        self._line.settimeout(seconds)
+
     @contextmanager
     def reaching(self) -> Iterator[None]:
         """Say as `Unreachable` what breaks in this block."""

@@ -6,6 +6,7 @@ import os
 import select
 import socket
 import threading
+from collections.abc import Callable
 from ipaddress import ip_address
 from queue import Empty, SimpleQueue
 
@@ -70,12 +71,24 @@ class Wire:
             self._handle.shutdown(socket.SHUT_RDWR)
 
 
-def dial(host: str, port: int, abort: Abort) -> tuple[Wire, frozenset[IPAddress]]:
+_Found = list[tuple[int, tuple[object, ...]]]
+
+
+def look_up(host: str, port: int) -> _Found:
+    """The families and socket addresses of a host, as the machine's resolver has them."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [(family, address) for family, _, _, _, address in found]
+
+
+def dial(
+    host: str, port: int, abort: Abort, resolver: Callable[[str, int], _Found] = look_up
+) -> tuple[Wire, frozenset[IPAddress]]:
     """Connect to the first address of a host that answers; return also what it resolved to.
 
+    :param resolver: asked for a name, in a thread that may be left behind.
     :raises OSError: none does, or the name has no address. :raises Unreachable: aborted.
     """
-    found = _resolve(host, port, abort)
+    found = _resolve(host, port, abort, resolver)
     failure: OSError | None = None
     for family, address in found:
         wire = Wire(family, abort)
@@ -104,18 +117,15 @@ def _ip(address: tuple[object, ...]) -> IPAddress:
     return ip_address(str(address[0]).partition("%")[0])
 
 
-_Found = list[tuple[int, tuple[object, ...]]]
-
-
-def _resolve(host: str, port: int, abort: Abort) -> _Found:
+def _resolve(host: str, port: int, abort: Abort, resolver: Callable[[str, int], _Found]) -> _Found:
     if literal(host) is not None:
-        return _look_up(host, port)
+        return look_up(host, port)
     # getaddrinfo() cannot be ended from outside, so it runs in a thread that may be left behind.
     answers: SimpleQueue[_Found | OSError | None] = SimpleQueue()
 
     def ask() -> None:
         try:
-            answers.put(_look_up(host, port))
+            answers.put(resolver(host, port))
         except OSError as error:
             answers.put(error)
         except UnicodeError:
@@ -134,8 +144,3 @@ def _resolve(host: str, port: int, abort: Abort) -> _Found:
     if isinstance(answer, OSError):
         raise answer
     return answer or []
-
-
-def _look_up(host: str, port: int) -> _Found:
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [(family, address) for family, _, _, _, address in found]

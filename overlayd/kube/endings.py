@@ -1,6 +1,7 @@
 """What an answer means for the node watch, in its words and in a person's."""
 
-from overlayd.model.errors import OverlaydError
+from overlayd.kube.api import Stream
+from overlayd.model.errors import OverlaydError, Unreachable
 from overlayd.plan.answers import ServerStatus, status_from
 from overlayd.plan.resume import Ending, How
 
@@ -11,7 +12,16 @@ def refused(status: int, body: bytes, retry_after: float | None, version: str | 
     return _ending(status, said, retry_after, version, moved=False)
 
 
-def failed(said: ServerStatus, version: str, moved: bool) -> Ending:
+def refused_stream(stream: Stream, version: str | None) -> Ending:
+    """The answer to a watch whose status is not 200."""
+    try:
+        body = stream.read_all()
+    except Unreachable:
+        body = b""  # the status says enough
+    return refused(stream.status, body, stream.retry_after, version)
+
+
+def failed(said: ServerStatus, version: str | None, moved: bool) -> Ending:
     """An ERROR event. One that gives no code is the server's fault."""
     return _ending(said.code or 500, said, said.retry_after, version, moved)
 

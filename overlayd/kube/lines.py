@@ -13,6 +13,11 @@ class Lines:
         self._started: list[bytes] = []
         self._size = 0
 
+    @property
+    def unfinished(self) -> bytes:
+        """What came after the last whole line."""
+        return b"".join(self._started)
+
     def take(self, chunk: bytes) -> list[bytes]:
         """Return the lines that are whole now, without their ends; blank ones are left out.
 

@@ -10,13 +10,15 @@ from attrs import frozen
 from immutables import Map
 
 from overlayd.kube.api import ApiServer
-from overlayd.kube.listing import probe, read_list
-from overlayd.kube.watching import Following, watch
+from overlayd.kube.listing import Listing, Opened, probe, read_list
+from overlayd.kube.silence import SILENCE, Silence
+from overlayd.kube.streaming import stream_list
+from overlayd.kube.watching import Following, open_watch, watch
 from overlayd.model.errors import Unreachable
 from overlayd.model.node import Inventory, IPAddress, Node
 from overlayd.model.settings import Settings
 from overlayd.plan.claim_index import index_of
-from overlayd.plan.resume import Attempt, Ending, How, Step
+from overlayd.plan.resume import Attempt, Ending, How, Step, is_below
 
 NOTHING: Map[str, Node] = Map()
 
@@ -35,9 +37,11 @@ Report = Inventory | Heard
 class NodeSession:
     """Makes attempts at reading the Nodes, one after the other, in the thread that calls it."""
 
-    def __init__(self, api: ApiServer, settings: Settings) -> None:
+    def __init__(self, api: ApiServer, settings: Settings, silence: Silence = SILENCE) -> None:
         self._api = api
+        self._silence = silence
         self._settings = settings
+        self._streamed: tuple[str, Opened] | None = None  # a list's version, and what goes on
 
     def run(
         self,
@@ -52,24 +56,50 @@ class NodeSession:
         `report` is called in this thread: with an inventory whenever it differs by value from the
         one before, so not for a heartbeat, and with `Heard` for each piece of a watch.
         """
+        opened = self._opened(attempt)
         match attempt:
             case Attempt(Step.PROBE):
-                return probe(self._api)
+                return probe(self._api, self._silence.probe)
             case Attempt(Step.WATCH, str(version)):
-                return self._watch(version, known, seconds, report)
+                watching = opened or open_watch(self._api, version, seconds, self._silence.first)
+                if isinstance(watching, Ending):
+                    return watching
+                return self._watch(watching, version, known, report)
+            case Attempt(Step.STREAM):
+                listing = stream_list(self._api, attempt.version, seconds, self._silence.listing)
             case _:
-                return self._list(attempt.version, known, report)
+                listing = read_list(self._api, attempt.version, self._silence.listing)
+        if isinstance(listing, Ending):
+            return listing
+        return self._listed(listing, attempt.version, known, report)
 
     def abort(self) -> None:
         """End, for good and from any thread, whatever blocks."""
         self._api.abort()
 
-    def _list(
-        self, version: str | None, known: Inventory | None, report: Callable[[Report], None]
+    def _opened(self, attempt: Attempt) -> Opened | None:
+        """What a streamed list left open, where the attempt is to go on from there."""
+        streamed, self._streamed = self._streamed, None
+        if streamed is None:
+            return None
+        version, opened = streamed
+        if attempt == Attempt(Step.WATCH, version):
+            return opened
+        opened.stream.close()
+        return None
+
+    def _listed(
+        self,
+        listing: Listing,
+        not_older_than: str | None,
+        known: Inventory | None,
+        report: Callable[[Report], None],
     ) -> Ending:
-        listing = read_list(self._api, version)
-        if isinstance(listing, Ending):
-            return listing
+        if listing.opened is not None:
+            self._streamed = listing.version, listing.opened
+        if not_older_than is not None and is_below(listing.version, not_older_than):
+            reason = f"a list not older than {not_older_than} is of version {listing.version}"
+            return Ending(How.WENT_BACK, reason=reason)
         nodes, changed = _compared(listing.nodes, known.nodes if known else NOTHING)
         servers = self._servers(known)
         if known is None or changed or servers != known.servers:
@@ -79,9 +109,9 @@ class NodeSession:
 
     def _watch(
         self,
+        opened: Opened,
         version: str,
         known: Inventory | None,
-        seconds: int,
         report: Callable[[Report], None],
     ) -> Ending:
         following = Following(self._settings, known, version)
@@ -97,7 +127,10 @@ class NodeSession:
                 report(last)
             report(Heard(following.version, following.moved))
 
-        return watch(self._api, following, seconds, moved)
+        try:
+            return watch(opened, following, self._silence, moved)
+        finally:
+            opened.stream.close()
 
     def _servers(self, known: Inventory | None) -> frozenset[IPAddress]:
         """Where the API server is dialled now; as before where nothing says so any more."""

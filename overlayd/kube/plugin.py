@@ -56,6 +56,7 @@ class Plugin:
         environ: Mapping[str, str],
         clock: Callable[[], float],
         abort: Abort,
+        limit: float = RUN_LIMIT,
     ) -> None:
         """:param info: what `exec_info` tells it. :param clock: wall time in seconds."""
         self._command = command
@@ -63,6 +64,7 @@ class Plugin:
         self._environ = {**environ, **variables, "KUBERNETES_EXEC_INFO": info}
         self._clock = clock
         self._abort = abort
+        self._limit = limit
         self._held: Credential | None = None
         self._renew_at: float | None = None
         self._refused = False
@@ -126,9 +128,9 @@ class Plugin:
             ) from None
         try:
             with self._abort.ending(partial(_kill, process)):
-                status = process.wait(RUN_LIMIT)
+                status = process.wait(self._limit)
         except subprocess.TimeoutExpired:
-            raise self._failed(f"did not end within {RUN_LIMIT:.0f} s and was killed") from None
+            raise self._failed(f"did not end within {self._limit:g} s and was killed") from None
         finally:
             _kill(process)
             process.wait()

@@ -4,19 +4,17 @@ from collections.abc import Callable
 
 from immutables import Map
 
-from overlayd.kube.api import ApiServer, Stream
-from overlayd.kube.endings import failed, refused, unanswered
+from overlayd.kube.api import ApiServer
+from overlayd.kube.endings import failed, refused_stream, unanswered
 from overlayd.kube.lines import Lines
-from overlayd.kube.listing import NODES
+from overlayd.kube.listing import NODES, Opened
+from overlayd.kube.silence import Silence
 from overlayd.model.errors import NotADocument, Unreachable
 from overlayd.model.node import ClaimIndex, Inventory, Node
 from overlayd.model.settings import Settings
 from overlayd.plan.answers import Bookmark, Deleted, Event, Failed, Written, event_from
 from overlayd.plan.claim_index import follow
 from overlayd.plan.resume import Ending, How, is_below
-
-IDLE = 150.0
-"""Seconds of silence that no healthy watch has: bookmarks come about every 60 s."""
 
 
 class Following:
@@ -81,55 +79,53 @@ class Following:
         self.events += 1
 
 
-def watch(
-    api: ApiServer,
-    following: Following,
-    seconds: int,
-    report: Callable[[frozenset[str]], None],
-) -> Ending:
-    """Follow the Nodes for `seconds` at the most, as the server counts them.
+def open_watch(api: ApiServer, version: str, seconds: int, silence: float) -> Opened | Ending:
+    """Begin to watch from a version, for `seconds` at the most, as the server counts them.
 
-    `report` hears of the names that changed: once the watch is open, and after each piece that
-    brought an event or a bookmark; there may be none.
+    :param silence: seconds without a byte after which the answer's head is not waited for.
     """
     query = {
         "watch": "true",
         "allowWatchBookmarks": "true",
-        "resourceVersion": following.version,
+        "resourceVersion": version,
         "timeoutSeconds": str(seconds),
     }
     try:
-        stream = api.stream(NODES, query, IDLE)
+        stream = api.stream(NODES, query, silence)
     except Unreachable as error:
         return unanswered(error)
+    if stream.status == 200:
+        return Opened(stream, b"")
     try:
-        if stream.status != 200:
-            return _refusal(stream, following.version)
-        report(frozenset())
-        return _follow(stream, following, report)
+        return refused_stream(stream, version)
     finally:
         stream.close()
 
 
-def _follow(
-    stream: Stream, following: Following, report: Callable[[frozenset[str]], None]
+def watch(
+    opened: Opened,
+    following: Following,
+    silence: Silence,
+    report: Callable[[frozenset[str]], None],
 ) -> Ending:
+    """Follow the Nodes until the watch ends.
+
+    `report` hears of the names that changed: at once, and after each piece that brought an event
+    or a bookmark; there may be none.
+    """
+    report(frozenset())
+    chunk = opened.rest
+    opened.stream.allow_silence(silence.first)
     try:
-        while chunk := stream.read():
+        while following.ending is None:
             events = following.events
             changed = following.take(chunk)
             if following.events != events:
+                if events == 0:
+                    opened.stream.allow_silence(silence.watch)
                 report(changed)
-            if following.ending is not None:
-                return following.ending
+            if following.ending is None and not (chunk := opened.stream.read()):
+                return following.ended(How.ENDED)
     except Unreachable as error:
         return following.ended(How.BROKE_OFF, str(error))
-    return following.ended(How.ENDED)
-
-
-def _refusal(stream: Stream, version: str) -> Ending:
-    try:
-        body = stream.read_all()
-    except Unreachable:
-        body = b""  # the status says enough
-    return refused(stream.status, body, stream.retry_after, version)
+    return following.ending

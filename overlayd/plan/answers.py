@@ -1,5 +1,7 @@
 """What else the API server says: pages of a list, lines of a watch, Status objects."""
 
+from typing import Any
+
 import msgspec
 from attrs import frozen
 
@@ -11,6 +13,9 @@ from overlayd.plan.salvage import UNDECODABLE
 
 TOO_LARGE = "ResourceVersionTooLarge"
 """The cause in a Status that calls our resourceVersion one that the server has not reached."""
+
+INITIAL_END = "k8s.io/initial-events-end"
+"""Annotates the bookmark that ends the first part of a streamed list."""
 
 
 @frozen
@@ -48,9 +53,10 @@ class Deleted:
 
 @frozen
 class Bookmark:
-    """Nothing changed up to this version."""
+    """Nothing changed up to this version. `initial_end`: what came before it was the whole list."""
 
     version: str
+    initial_end: bool = False
 
 
 @frozen
@@ -88,6 +94,15 @@ class _Headed(msgspec.Struct):
     metadata: _Head
 
 
+class _Mark(msgspec.Struct, rename="camel"):
+    resource_version: Any = None
+    annotations: dict[str, str] | None = None
+
+
+class _Marked(msgspec.Struct):
+    metadata: _Mark
+
+
 class _Cause(msgspec.Struct):
     reason: str = ""
 
@@ -107,6 +122,7 @@ class _Status(msgspec.Struct):
 _list = msgspec.json.Decoder(_List)
 _line = msgspec.json.Decoder(_Line)
 _headed = msgspec.json.Decoder(_Headed)
+_marked = msgspec.json.Decoder(_Marked)
 _status = msgspec.json.Decoder(_Status)
 
 
@@ -157,7 +173,9 @@ def event_from(line: bytes) -> Event:
                 raise NotADocument("no watch event: a Node without a name")
             return Deleted(metadata.name, _known(metadata.resource_version))
         if read.type == "BOOKMARK":
-            return Bookmark(_known(_headed.decode(read.object).metadata.resource_version))
+            mark = _marked.decode(read.object).metadata
+            ends = (mark.annotations or {}).get(INITIAL_END) == "true"
+            return Bookmark(_known(mark.resource_version), ends)
     except UNDECODABLE as error:
         raise NotADocument(f"no watch event: {shown(str(error))}") from None
     status = status_from(read.object) if read.type == "ERROR" else None

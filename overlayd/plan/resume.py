@@ -13,6 +13,10 @@ from attrs import evolve, frozen
 CALM = 30.0
 """Seconds that an attempt must last to be no part of a series of failures: the longest back-off."""
 
+STREAMS = 2
+"""Streamed lists in a row that do not come to their end before lists are read in pages for good:
+what stands between us and the server may hold a stream back for ever."""
+
 LONGEST_RETRY_AFTER = 300.0
 """Seconds. A server that asks for more is asked again earlier: nobody means an hour."""
 
@@ -20,7 +24,8 @@ _DECIMAL = re.compile(r"[0-9]{1,30}", re.ASCII)
 
 
 class Step(enum.Enum):
-    LIST = "list"
+    STREAM = "stream"  # a list in one request, whose answer goes on as the watch
+    LIST = "list"  # in pages
     PROBE = "probe"  # a consistent list of one, for its resourceVersion
     WATCH = "watch"
 
@@ -29,8 +34,8 @@ class Step(enum.Enum):
 class Attempt:
     """What to ask the API server for.
 
-    For a list `version` is the one that it must not be older than, None for a consistent list. For
-    a watch it is the one from which it goes on.
+    For either kind of list `version` is the one that it must not be older than, None for a
+    consistent list. For a watch it is the one from which it goes on.
     """
 
     step: Step
@@ -48,6 +53,8 @@ class How(enum.Enum):
     REFUSED = "refused"  # by a status or an ERROR event other than the next two
     EXPIRED = "expired"  # 410: the version, or a page's token, is no longer in the history
     TOO_LARGE = "too large"  # 504: our version is one that the server has not reached
+    NOT_STREAMED = "not streamed"  # the server knows no streamed lists
+    UNFINISHED = "unfinished"  # a streamed list ended, however, before its end
     NO_EVENT = "no event"  # a whole line that is no watch event
     WENT_BACK = "went back"  # a running watch told a version below one that it had told
 
@@ -82,20 +89,23 @@ class Cursor:
     `version` is the last one seen, None where none is worth anything: before the first list, and in
     a history that is not ours. `must_list`: the watch cannot go on from it. `suspicious`: the
     history may be another one now, and a probe comes first. `failures` counts those in a row.
+    `streams` counts how many more streamed lists may fail to come to their end; 0: no more of them.
     """
 
     version: str | None = None
     must_list: bool = False
     suspicious: bool = False
     failures: int = 0
+    streams: int = STREAMS
 
     @property
     def attempt(self) -> Attempt:
+        lists = Step.STREAM if self.streams else Step.LIST
         if self.version is None:
-            return Attempt(Step.LIST)
+            return Attempt(lists)
         if self.suspicious:
             return Attempt(Step.PROBE)
-        return Attempt(Step.LIST if self.must_list else Step.WATCH, self.version)
+        return Attempt(lists if self.must_list else Step.WATCH, self.version)
 
 
 @frozen
@@ -117,9 +127,9 @@ AT_ONCE = Delay()
 def after(cursor: Cursor, ending: Ending, lasted: float) -> tuple[Cursor, Delay]:
     """Where the watch stands after an attempt of `lasted` seconds, and how long to wait then."""
     turned = _turned(cursor, ending)
-    if ending.how in (How.LISTED, How.PROBED):
+    if ending.how in (How.LISTED, How.PROBED, How.NOT_STREAMED):
         return turned, AT_ONCE
-    resumes = turned.attempt.step is not Step.LIST  # a list is never so cheap as to begin anew
+    resumes = turned.attempt.step in (Step.PROBE, Step.WATCH)  # no list is so cheap as that
     fresh = lasted >= CALM or (ending.moved and resumes)
     number = 0 if fresh else cursor.failures
     wish = min(ending.retry_after or 0.0, LONGEST_RETRY_AFTER)
@@ -138,7 +148,12 @@ def _turned(cursor: Cursor, ending: Ending) -> Cursor:
     seen = ending.version or cursor.version
     match ending.how:
         case How.LISTED:
-            return evolve(cursor, version=seen, must_list=False, suspicious=False)
+            streams = STREAMS if cursor.streams else 0
+            return evolve(cursor, version=seen, must_list=False, suspicious=False, streams=streams)
+        case How.NOT_STREAMED:
+            return evolve(cursor, streams=0)
+        case How.UNFINISHED:
+            return evolve(cursor, streams=max(cursor.streams - 1, 0))
         case How.PROBED if _another_history(cursor, ending):
             return evolve(cursor, version=None, must_list=False, suspicious=False)
         case How.PROBED:

@@ -1,5 +1,6 @@
 """Follows the Nodes of the cluster on a thread of its own, and gives inventories to the reactor."""
 
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -13,11 +14,15 @@ from overlayd.kube.nodes import Heard, NodeSession, Report
 from overlayd.model.node import Inventory
 from overlayd.model.status import ApiStatus
 from overlayd.plan.resume import Attempt, Cursor, Ending, How, after
+from overlayd.services.retries import back_off
 from overlayd.services.thread import Call
 from overlayd.services.watch_state import WatchState
 
 SHORTEST_WATCH = 300  # seconds; 5,000 daemons must not all come back at once
 LONGEST_WATCH = 600
+
+AFTER_A_BUG = (15.0, 30.0)
+"""Seconds, at random between these: what gives the back-off may itself be what is broken."""
 
 
 @frozen
@@ -30,6 +35,10 @@ class Pace:
 
     retry: Callable[[int], float]
     random: Callable[[], float]
+
+    @classmethod
+    def jittered(cls) -> "Pace":
+        return cls(back_off(), random.random)
 
     def watch_seconds(self) -> int:
         return SHORTEST_WATCH + int((LONGEST_WATCH - SHORTEST_WATCH) * self.random())
@@ -82,24 +91,33 @@ class NodeWatch(Service):
 
     async def _follow(self) -> None:
         while self.running:
-            began = self._reactor.seconds()
-            attempt = self._cursor.attempt
-            self._state.begin(attempt)
-            ending = await self._attempt(attempt)
-            if not self.running:
-                return
-            now = self._reactor.seconds()
-            before = self._cursor
-            self._cursor, delay = after(before, ending, now - began)
-            self._state.end(ending, now)
-            if ending.how is How.PROBED and self._cursor.version is None:
-                self._log.warn(
-                    "the API server's history is not ours: it stands at {theirs}, and {ours} was "
-                    "seen; listing anew",
-                    theirs=ending.version,
-                    ours=before.version,
-                )
-            await self._wait(delay.seconds(self._pace.retry))
+            try:
+                delay = await self._once()
+            except Exception:
+                self._log.failure("following the Nodes failed in a way nobody thought of")
+                delay = random.uniform(*AFTER_A_BUG)
+            await self._wait(delay)
+
+    async def _once(self) -> float:
+        """Make an attempt, and return how long to wait then."""
+        began = self._reactor.seconds()
+        attempt = self._cursor.attempt
+        self._state.begin(attempt)
+        ending = await self._attempt(attempt)
+        if not self.running:
+            return 0.0
+        now = self._reactor.seconds()
+        before = self._cursor
+        self._cursor, delay = after(before, ending, now - began)
+        self._state.end(ending, now)
+        if ending.how is How.PROBED and self._cursor.version is None:
+            self._log.warn(
+                "the API server's history is not ours: it stands at {theirs}, and {ours} was "
+                "seen; listing anew",
+                theirs=ending.version,
+                ours=before.version,
+            )
+        return delay.seconds(self._pace.retry)
 
     async def _attempt(self, attempt: Attempt) -> Ending:
         seconds = self._pace.watch_seconds()

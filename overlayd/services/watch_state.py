@@ -23,7 +23,7 @@ class WatchState:
         self._watches = 0
 
     def begin(self, attempt: Attempt) -> None:
-        self._lists += attempt.step is Step.LIST
+        self._lists += attempt.step in (Step.STREAM, Step.LIST)
         self._watches += attempt.step is Step.WATCH
 
     def hear(self, heard: Heard, now: float) -> None:
@@ -39,6 +39,13 @@ class WatchState:
     def end(self, ending: Ending, now: float) -> None:
         if ending.skipped:
             self._log.warn("left out {count} Nodes without a name", count=ending.skipped)
+        if ending.how is How.NOT_STREAMED:
+            self._lists -= 1  # it was none
+            self._log.info(
+                "the API server does not stream lists, so they are read in pages: {reason}",
+                reason=ending.reason,
+            )
+            return
         if ending.good:
             if ending.how is How.LISTED and self._up_since is None:
                 self._up_since = now

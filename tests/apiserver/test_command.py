@@ -159,6 +159,15 @@ class OptionTests(CommandCase):
         ]
         self.assertEqual(given, [["10.9.1.0/24"], ["10.9.2.0/24"], ["10.9.3.0/24"]])
 
+    def test_no_streamed_lists(self) -> None:
+        """It can refuse streamed lists, as a server with WatchList shut does, and nothing else."""
+        self.start("--no-streamed-lists")
+        query = {"watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": "1"}
+        streamed = {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
+        status = self.assertRefused(self.api.list(**query, **streamed), 422, "Invalid")
+        self.assertEqual(status["details"]["causes"][0]["field"], "sendInitialEvents")
+        self.assertEqual(self.watching(**query).rest(), [])
+
     def test_realistic_nodes(self) -> None:
         """Nodes to begin with have about the size asked for, a key and networks of their own."""
         items = list(realistic_nodes(300, 10_000))

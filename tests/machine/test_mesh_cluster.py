@@ -101,10 +101,10 @@ class ClusterTests(MeshTestCase):
                 self._beat()
                 self.cluster.reset_watches()
             eventually(SERVER_BACK, "all watches are back", lambda: self._watched() == 3)
-        self.assertEqual(self.cluster.counters()["full_lists"], before["full_lists"])
+        self.assertEqual(self.cluster.counters()["streamed_lists"], before["streamed_lists"])
         self._start_fourth()
         self.mesh.wait_until_whole()
-        self.assertEqual(self.cluster.counters()["full_lists"], before["full_lists"] + 1)
+        self.assertEqual(self.cluster.counters()["streamed_lists"], before["streamed_lists"] + 1)
 
     def _watched(self) -> int:
         count: int = self.cluster.state()["open_watches"]

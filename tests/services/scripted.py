@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -42,10 +42,25 @@ class Asked:
     body: bytes
 
 
-class ScriptedServer:
-    """Gives its answers in their order, one for each request; after the last one, 500."""
+class _QuietServer(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of a client that went away: it had read enough."""
 
-    def __init__(self, *script: Whole | Streamed) -> None:
+
+Script = Whole | Streamed | Callable[[Asked], Whole | Streamed]
+"""An answer, or what makes it of the request."""
+
+
+class ScriptedServer:
+    """Gives its answers in their order, one for each request; after the last one, `then`.
+
+    A request for a streamed list is refused, as many servers do, and is not in `asked`, unless it
+    `streams`.
+    """
+
+    def __init__(self, *script: Script, streams: bool = False) -> None:
+        self.streams = streams
+        self.then: Script = Whole(500)
         self.asked: list[Asked] = []
         self.hanging = threading.Event()  # an answer hangs now
         self._script = list(script)
@@ -54,6 +69,7 @@ class ScriptedServer:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
 
             def do_GET(self) -> None:
                 server._answer(self)
@@ -64,7 +80,7 @@ class ScriptedServer:
             def log_message(self, format: str, *args: object) -> None:
                 """The tests look at `asked`."""
 
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._http = _QuietServer(("127.0.0.1", 0), Handler)
         self._http.daemon_threads = True
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
@@ -73,8 +89,13 @@ class ScriptedServer:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._http.server_address[1]}"
 
-    def add(self, *script: Whole | Streamed) -> None:
+    def add(self, *script: Script) -> None:
         self._script.extend(script)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether all of the script was given."""
+        return not self._script
 
     def close(self) -> None:
         self._closing.set()
@@ -85,12 +106,16 @@ class ScriptedServer:
     def _answer(self, handler: BaseHTTPRequestHandler) -> None:
         url = urlsplit(handler.path)
         body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
-        self.asked.append(
-            Asked(
-                handler.command, url.path, dict(parse_qsl(url.query)), dict(handler.headers), body
-            )
-        )
-        answer = self._script.pop(0) if self._script else Whole(500)
+        query = dict(parse_qsl(url.query))
+        if "sendInitialEvents" in query and not self.streams:
+            self._give(handler, NO_STREAMS)
+            return
+        asked = Asked(handler.command, url.path, query, dict(handler.headers), body)
+        self.asked.append(asked)
+        answer = self._script.pop(0) if self._script else self.then
+        self._give(handler, answer(asked) if callable(answer) else answer)
+
+    def _give(self, handler: BaseHTTPRequestHandler, answer: Whole | Streamed) -> None:
         if isinstance(answer, Whole):
             handler.send_response(answer.status)
             for name, value in answer.headers.items():
@@ -117,8 +142,8 @@ class ScriptedServer:
 class ScriptedCase(SynchronousTestCase):
     """Tests with a scripted server and the real client."""
 
-    def serve(self, *script: Whole | Streamed) -> ScriptedServer:
-        server = ScriptedServer(*script)
+    def serve(self, *script: Script, streams: bool = False) -> ScriptedServer:
+        server = ScriptedServer(*script, streams=streams)
         self.addCleanup(server.close)
         return server
 
@@ -152,6 +177,13 @@ def bookmark(version: int) -> bytes:
     return event("BOOKMARK", {"kind": "Node", "metadata": {"resourceVersion": str(version)}})
 
 
+def initial_end(version: int) -> bytes:
+    """The bookmark that ends a streamed list."""
+    annotations = {"k8s.io/initial-events-end": "true"}
+    metadata = {"resourceVersion": str(version), "annotations": annotations}
+    return event("BOOKMARK", {"kind": "Node", "metadata": metadata})
+
+
 def status(code: int, message: str = "", cause: str = "") -> dict[str, Any]:
     details = {"causes": [{"reason": cause}]} if cause else {}
     return {"kind": "Status", "code": code, "message": message, "details": details}
@@ -160,3 +192,11 @@ def status(code: int, message: str = "", cause: str = "") -> dict[str, Any]:
 def refusal(code: int, message: str = "", cause: str = "", retry_after: str = "") -> Whole:
     headers = {"Retry-After": retry_after} if retry_after else {}
     return Whole(code, json.dumps(status(code, message, cause)).encode(), headers)
+
+
+NO_STREAMS = refusal(
+    422,
+    'ListOptions.meta.k8s.io "" is invalid: sendInitialEvents: Forbidden: sendInitialEvents is '
+    "forbidden for watch unless the WatchList feature gate is enabled",
+)
+"""As Kubernetes answers with WatchList shut, its default up to 1.31 and in 1.33."""

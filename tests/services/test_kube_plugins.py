@@ -6,6 +6,9 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 
+from overlayd.kube.abort import Abort
+from overlayd.kube.context import Exec
+from overlayd.kube.plugin import Plugin
 from overlayd.model.errors import Unreachable
 from tests.services.api_parts import (
     LIMIT,
@@ -41,6 +44,20 @@ class PluginTestCase(ReachingTestCase):
 
     def sent(self) -> list[str]:
         return [r.headers.get("authorization", "") for r in self.server.requests]
+
+
+class LimitTests(PluginTestCase):
+    def test_too_slow(self) -> None:
+        """A plugin that does not end in time is killed with all that it started, and said."""
+        script = self.plugin(f"sleep 1000 & echo $! > {self.folder}/child\nwait")
+        environ = {"PATH": os.environ["PATH"]}
+        plugin = Plugin(Exec(str(script)), "{}", environ, lambda: NOW, Abort(), limit=2.0)
+        error = self.in_thread(plugin.credential)()
+        self.assertIsInstance(error, Unreachable)
+        self.assertIn("did not end within 2 s", str(error))
+        child = self.folder / "child"
+        stat = Path("/proc", child.read_text().strip(), "stat")
+        self.until(lambda: not stat.exists() or ") Z " in stat.read_text())
 
 
 class TimeTests(PluginTestCase):

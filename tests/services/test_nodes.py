@@ -3,13 +3,11 @@
 import json
 from ipaddress import IPv4Address
 
-from overlayd.kube.nodes import Heard, NodeSession, Report
+from overlayd.kube.nodes import Heard
 from overlayd.kube.own_node import write_annotations
 from overlayd.model.node import Inventory
-from overlayd.plan.documents import node_from
 from overlayd.plan.resume import Attempt, Ending, How, Step
 from tests.services.scripted import (
-    SETTINGS,
     ScriptedCase,
     ScriptedServer,
     Streamed,
@@ -22,33 +20,10 @@ from tests.services.scripted import (
     refusal,
     status,
 )
+from tests.services.session_case import LOOPBACK, SessionCase, inventory
 
 LIST = Attempt(Step.LIST)
 PROBE = Attempt(Step.PROBE)
-LOOPBACK = frozenset({IPv4Address("127.0.0.1")})
-
-
-class SessionCase(ScriptedCase):
-    """Attempts, and what they reported."""
-
-    def setUp(self) -> None:
-        self.reports: list[Report] = []
-
-    def attempt(
-        self, server: ScriptedServer, attempt: Attempt, known: Inventory | None = None
-    ) -> Ending:
-        return NodeSession(client(server.url), SETTINGS).run(
-            attempt, known, 321, self.reports.append
-        )
-
-    @property
-    def inventories(self) -> list[Inventory]:
-        return [report for report in self.reports if isinstance(report, Inventory)]
-
-
-def inventory(*names: str) -> Inventory:
-    nodes = {name: node_from(json.dumps(node(name)).encode()) for name in names}
-    return Inventory(nodes, frozenset(names), "10", LOOPBACK)
 
 
 class ListTests(SessionCase):
@@ -118,6 +93,13 @@ class ListTests(SessionCase):
         ending = self.attempt(self.serve(page([node("a"), {"metadata": {}}, 7], 7)), LIST)
         self.assertEqual(ending.skipped, 2)
         self.assertEqual(set(self.inventories[0].nodes), {"a"})
+
+    def test_older(self) -> None:
+        """A list that is older than what was asked for is of another history, and not taken."""
+        server = self.serve(page([], 41))
+        ending = self.attempt(server, Attempt(Step.LIST, "42"), inventory("a"))
+        self.assertEqual(ending.how, How.WENT_BACK)
+        self.assertEqual(self.inventories, [])
 
     def test_too_large(self) -> None:
         """A 504 with that cause says that our version is not of this history."""

@@ -15,8 +15,9 @@ from overlayd.kube.nodes import NodeSession, Report
 from overlayd.model.node import Inventory
 from overlayd.plan.resume import Attempt, Ending
 from overlayd.services.thread import OneThread
-from overlayd.services.watch import NodeWatch, Pace
+from overlayd.services.watch import AFTER_A_BUG, NodeWatch, Pace
 from tests.services.scripted import (
+    NO_STREAMS,
     SETTINGS,
     ScriptedCase,
     ScriptedServer,
@@ -25,6 +26,7 @@ from tests.services.scripted import (
     bookmark,
     client,
     event,
+    initial_end,
     node,
     page,
     refusal,
@@ -64,12 +66,12 @@ class WatchCase(ScriptedCase):
             globalLogPublisher,
         )
 
-    def start(self, *script: Whole | Streamed) -> None:
-        self.server = self.serve(*script)
+    def start(self, *script: Whole | Streamed, streams: bool = False) -> None:
+        self.server = self.serve(*script, streams=streams)
         self.begin(NodeSession(client(self.server.url), SETTINGS))
 
-    def begin(self, session: NodeSession) -> None:
-        self.watch = NodeWatch(self.clock, immediately, session, self.inventories.append, PACE)
+    def begin(self, session: NodeSession, pace: Pace = PACE) -> None:
+        self.watch = NodeWatch(self.clock, immediately, session, self.inventories.append, pace)
         self.watch.startService()
         self.addCleanup(self.watch.stopService)
 
@@ -91,6 +93,8 @@ class WatchCase(ScriptedCase):
 
 
 def _short(query: dict[str, str]) -> str:
+    if "sendInitialEvents" in query:
+        return f"stream {query.get('resourceVersion', 'anew')}"
     if "watch" in query:
         return f"watch {query['resourceVersion']}"
     if query["limit"] == "1":
@@ -155,6 +159,50 @@ class FollowTests(WatchCase):
         self.assertLessEqual(Pace(backoff, lambda: 0.9999).watch_seconds(), 600)
 
 
+class StreamTests(WatchCase):
+    def test_one_request(self) -> None:
+        """Where lists are streamed, the list and the watch after it are one request."""
+        self.start(
+            Streamed([event("ADDED", node("a")), initial_end(10), event("ADDED", node("b", 11))]),
+            Streamed([bookmark(20)]),
+            streams=True,
+        )
+        self.assertEqual(self.asked(), ["stream anew"])
+        self.assertEqual([set(i.nodes) for i in self.inventories], [{"a"}, {"a", "b"}])
+        self.clock.advance(self.waits())
+        self.assertEqual(self.asked(), ["stream anew", "watch 11"])
+        self.assertEqual(self.watch.status().lists, 1)
+        self.assertEqual(self.log(), ["read 1 Nodes at version 10"])
+
+    def test_remembered(self) -> None:
+        """A server that refuses is asked for pages at once, and never for a stream again."""
+        gone = event("ERROR", status(410, "too old"))
+        self.start(
+            NO_STREAMS,
+            page([node("a")], 10),
+            Streamed([bookmark(12) + gone]),
+            page([node("a")], 15),
+            Streamed([bookmark(16)]),
+            streams=True,
+        )
+        self.assertEqual(self.asked(), ["stream anew", "list anew", "watch 10"])
+        self.clock.advance(self.waits())
+        self.assertEqual(self.asked()[3:], ["list 12", "watch 15"])
+        self.assertEqual(sum("does not stream" in line for line in self.log()), 1)
+        self.assertEqual(self.watch.status().lists, 2)
+
+    def test_unfinished(self) -> None:
+        """Streams that never come to their end back off, are no inventory, and end in pages."""
+        cut = Streamed([event("ADDED", node("a"))], "broken")
+        self.start(cut, cut, page([node("a"), node("b")], 10), streams=True)
+        for number in range(2):
+            self.assertEqual((self.waits(), self.inventories), (backoff(number), []))
+            self.clock.advance(self.waits())
+        self.assertEqual(self.asked()[:3], ["stream anew", "stream anew", "list anew"])
+        self.assertEqual([set(i.nodes) for i in self.inventories], [{"a", "b"}])
+        self.assertEqual(sum("did not come to its end" in line for line in self.log()), 1)
+
+
 class DelayTests(WatchCase):
     def test_backs_off(self) -> None:
         """A server that refuses is asked again later and later, and not one moment earlier."""
@@ -193,6 +241,37 @@ class BugTests(WatchCase):
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 3)
         self.assertIn("overlayd itself", self.watch.status().error or "")
 
+    def test_bug_outside_an_attempt(self) -> None:
+        """One that comes between attempts is logged, and after a while the watch goes on."""
+        broken = [True, True, False]
+
+        def retry(number: int) -> float:
+            if broken.pop(0):
+                raise ZeroDivisionError
+            return backoff(number)
+
+        self.server = self.serve(refusal(500), refusal(500), page([node("a")], 10), Streamed())
+        session = NodeSession(client(self.server.url), SETTINGS)
+        self.begin(session, Pace(retry, lambda: 0.5))
+        for _ in range(2):
+            self.assertGreaterEqual(self.waits(), AFTER_A_BUG[0])
+            self.assertLessEqual(self.waits(), AFTER_A_BUG[1])
+            self.clock.advance(self.waits())
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
+        self.assertEqual([set(i.nodes) for i in self.inventories], [{"a"}])
+
+    def test_bug_in_the_pace(self) -> None:
+        """So it is with one that keeps an attempt from beginning."""
+        lengths = [0.5, 0.5]  # for the refused stream and the list
+        self.server = self.serve(page([node("a")], 10), Streamed())
+        session = NodeSession(client(self.server.url), SETTINGS)
+        self.begin(session, Pace(backoff, lambda: lengths.pop()))
+        self.assertEqual(self.asked(), ["list anew"])
+        lengths += [0.5, 0.5]
+        self.clock.advance(self.waits())
+        self.assertEqual(self.asked()[1:], ["watch 10"])
+        self.assertEqual(len(self.flushLoggedErrors(IndexError)), 1)
+
 
 class BrokenSession(NodeSession):
     def __init__(self) -> None:
@@ -230,7 +309,7 @@ class TellingTests(WatchCase):
             "allow get, list and watch: no"
         )
         self.assertEqual(
-            self.log(),
+            self.log()[1:],
             [
                 refused,
                 "read 1 Nodes at version 10",
@@ -245,7 +324,7 @@ class TellingTests(WatchCase):
         self.start(refusal(403), refusal(403), refusal(401), refusal(401))
         for _ in range(3):
             self.clock.advance(self.waits())
-        self.assertEqual(len(self.log()), 2)
+        self.assertEqual(len(self.log()), 3)  # the first one is that lists come in pages
 
     def test_flapping(self) -> None:
         """A watch that opens again and again and brings nothing is not told as one that works."""
@@ -253,7 +332,7 @@ class TellingTests(WatchCase):
         self.start(page([], 10), broken, *(page([], 10), broken) * 5)
         while len(self.server.asked) < 12:
             self.clock.advance(self.waits())
-        self.assertEqual(len(self.log()), 2)  # the list, and the first break
+        self.assertEqual(len(self.log()), 3)  # pages, the list, and the first break
 
     def test_nameless(self) -> None:
         """Entries that are no Node are said."""

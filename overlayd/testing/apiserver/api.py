@@ -17,8 +17,10 @@ from overlayd.testing.apiserver.refusals import (
     Refusal,
     bad_request,
     no_such_path,
+    streamed_lists_shut,
     too_large_version,
 )
+from overlayd.testing.apiserver.watches import refuse_watch
 from overlayd.testing.apiserver.writes import NodeWrites
 from overlayd.testing.apiserver.writing import JSON, Answer, body
 
@@ -52,6 +54,7 @@ class NodesApi:
     clock: IReactorTime
     writes: NodeWrites
     watching: Watching
+    streams_lists: bool
 
     async def answer(self, call: Call, request: Request) -> Answer | None:
         """The answer to a request under NODES; None for a watch, which has begun to answer.
@@ -76,11 +79,21 @@ class NodesApi:
     async def _read(self, call: Call, request: Request) -> Answer | None:
         options = ListOptions.of(call.query)
         if call.verb == "watch":
-            await self._fresh(options.version if options.initial_events else None)
-            self.watching.open(request, options)
+            await self._watch(request, options)
             return None
         await self._fresh(options.version)
         return Answer(200, page(self.writes.store, options).chunks())
+
+    async def _watch(self, request: Request, options: ListOptions) -> None:
+        if options.initial_events and not self.streams_lists:
+            raise streamed_lists_shut()
+        try:
+            await self._fresh(options.version if options.initial_events else None)
+        except Refusal as refusal:
+            # The real one has decided by then that this is a watch, whatever comes of it.
+            refuse_watch(request, refusal)
+        else:
+            self.watching.open(request, options)
 
     def _write(self, verb: str, name: str, status_only: bool, request: Request) -> Answer:
         if verb == "patch":

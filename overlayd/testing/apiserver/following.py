@@ -67,6 +67,6 @@ class Watching:
         """The state now, an ADDED line for each Node, read lazily."""
         nodes: tuple[Stored, ...] = self._store.snapshot()
         added = (event_line("ADDED", node) for node in nodes if options.selected(node))
-        if not options.initial_events:
+        if not (options.initial_events and options.bookmarks):
             return added
         return chain(added, [bookmark(self._store.version, initial_end=True)])

@@ -16,6 +16,7 @@ class ServerOptions(Options):
     synopsis = "python -m overlayd.testing.apiserver [options]"
     optFlags = (
         ("testing", None, "Let clients cause faults and read counters, under /testing/."),
+        ("no-streamed-lists", None, "Refuse sendInitialEvents, as with WatchList shut."),
         ("until-stdin-closes", None, "End when standard input does, as with who started this."),
     )
     optParameters = (
@@ -78,5 +79,6 @@ class ServerOptions(Options):
             testing=bool(self["testing"]),
             pods=self.pods,
             journal=self["state"],
+            streams_lists=not self["no-streamed-lists"],
             nodes=tuple(realistic_nodes(self["nodes"], self["node-size"])),
         )

@@ -115,6 +115,12 @@ def invalid(kind: str, name: str, errors: Sequence[FieldError]) -> Refusal:
     return Refusal(422, f'{kind} "{name}" is invalid: {text}', details=details)
 
 
+def streamed_lists_shut() -> Refusal:
+    why = "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled"
+    where = FieldError("sendInitialEvents", "FieldValueForbidden", f"Forbidden: {why}")
+    return invalid("ListOptions", "", [where])
+
+
 def too_large_version(wanted: int, current: int) -> Refusal:
     cause = {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
     return Refusal(

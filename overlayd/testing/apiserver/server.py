@@ -31,6 +31,7 @@ class Behaviour:
     testing: bool = False  # answer under /testing/
     pods: PodNetwork | None = None
     journal: str | None = None  # a file that keeps the Nodes over restarts
+    streams_lists: bool = True  # the feature gate WatchList
     nodes: tuple[Document, ...] = field(default=(), repr=False)
 
 
@@ -55,7 +56,7 @@ class DevelopmentApiServer:
         front = Front(
             reactor,
             Checks(gate, tokens, self.counters),
-            NodesApi(reactor, writes, watching),
+            NodesApi(reactor, writes, watching, behaviour.streams_lists),
             controls if behaviour.testing else None,
         )
         self.site = Site(front, parsePOSTFormSubmission=False)

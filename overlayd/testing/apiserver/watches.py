@@ -40,6 +40,13 @@ def error_line(refusal: Refusal) -> bytes:
     return msgspec.json.encode({"type": "ERROR", "object": refusal.status()}) + b"\n"
 
 
+def refuse_watch(request: Request, refusal: Refusal) -> None:
+    """Answer 200 and one ERROR event."""
+    begin(request, 200, JSON)
+    request.write(error_line(refusal))
+    request.finish()
+
+
 @implementer(IPushProducer)
 class Watch:
     """One open watch. It reads on in the history whenever its client takes more.

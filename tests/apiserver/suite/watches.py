@@ -5,6 +5,13 @@ from itertools import islice
 from tests.apiserver.client import Document, Stream
 from tests.apiserver.suite.case import NodeApiCase, annotated
 
+STREAMED = {
+    "sendInitialEvents": "true",
+    "resourceVersionMatch": "NotOlderThan",
+    "allowWatchBookmarks": "true",
+    "timeoutSeconds": "5",
+}
+
 
 class Watches(NodeApiCase):
     """GET /api/v1/nodes?watch=true."""
@@ -52,12 +59,7 @@ class Watches(NodeApiCase):
     def test_streamed_list(self) -> None:
         """A streamed list is every Node as ADDED, then a bookmark that says it was all."""
         self.created()
-        stream = self.watching(
-            sendInitialEvents="true",
-            resourceVersionMatch="NotOlderThan",
-            allowWatchBookmarks="true",
-            timeoutSeconds="5",
-        )
+        stream = self.watching(**STREAMED)
         events: list[Document] = []
         while not events or events[-1]["type"] == "ADDED":
             event = stream.next()
@@ -68,6 +70,30 @@ class Watches(NodeApiCase):
         self.assertEqual(events[-1]["type"], "BOOKMARK")
         self.assertEqual(end["annotations"], {"k8s.io/initial-events-end": "true"})
         self.assertGreater(int(end["resourceVersion"]), 0)
+
+    def test_streamed_list_not_older(self) -> None:
+        """One that must not be older than a version ends at that version or a later one."""
+        version = self.created()["metadata"]["resourceVersion"]
+        stream = self.watching(resourceVersion=version, **STREAMED)
+        ends = [e["object"] for e in stream.rest() if e["type"] == "BOOKMARK"]
+        self.assertIn("annotations", ends[0]["metadata"])
+        self.assertGreaterEqual(int(ends[0]["metadata"]["resourceVersion"]), int(version))
+
+    def test_streamed_list_goes_on(self) -> None:
+        """After the end of a streamed list the same answer goes on as a watch."""
+        stream = self.watching(**STREAMED)
+        while (event := stream.next()) and event["type"] != "BOOKMARK":
+            pass
+        created = self.created()
+        self.assertEqual(self.events(stream, 1), [{"type": "ADDED", "object": created}])
+
+    def test_streamed_list_from_the_future(self) -> None:
+        """One of a version not reached yet is HTTP 200, and after a while one ERROR event 504."""
+        future = str(int(self.version()) + 1_000_000)
+        [error] = self.watching(resourceVersion=future, **STREAMED).rest()
+        self.assertEqual((error["type"], error["object"]["code"]), ("ERROR", 504))
+        causes = [cause["reason"] for cause in error["object"]["details"]["causes"]]
+        self.assertEqual(causes, ["ResourceVersionTooLarge"])
 
     def test_one_node(self) -> None:
         """A watch of one name sends no event of another Node."""
