@@ -12,7 +12,7 @@ from overlayd.plan.claims import settle
 from overlayd.plan.endpoints import configured
 from overlayd.plan.ground import Ground
 from overlayd.plan.holding import Holding, held_by_peers, held_by_us, own_prefixes
-from overlayd.plan.overlay import overlay_prefix
+from overlayd.plan.overlay import computed_address
 from overlayd.plan.owners import Owners, find_owners
 
 
@@ -72,8 +72,7 @@ def desired(
 
 def _own_holding(settings: Settings, own: Node, there: Ground) -> frozenset[IPNetwork]:
     """What our own node has already: nothing before its overlay address is in place."""
-    overlay = overlay_prefix(settings, own)
-    if overlay not in {interface.network for interface in there.addresses}:
+    if computed_address(settings, own) not in {i.ip for i in there.addresses}:
         return frozenset()
     return held_by_us(own_prefixes(settings, own), there.device)
 

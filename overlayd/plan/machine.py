@@ -64,8 +64,10 @@ def make_device(
         yield RemoveLink(name, "no tunnel answers behind it")
     if there.link is None:
         yield MakeDevice(name, "there is none")
-    if there.link is None or there.link.alias != ALIAS:
-        yield SetAlias(name, NEW if there.link is None else "it is not marked")
+    if there.link is None:
+        yield SetAlias(name, NEW)
+    elif there.link.alias != ALIAS:
+        yield SetAlias(name, "--adopt says so" if there.adopted else "it is not marked")
     if there.device.public_key is None:
         yield GiveKey(NEW if there.link is None else "the device has no key")
     if there.device.listen_port != settings.listen_port:

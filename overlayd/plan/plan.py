@@ -15,7 +15,7 @@ from overlayd.model.status import Own, State, StateName
 from overlayd.plan import machine, peers, routes
 from overlayd.plan.brake import Braked, brake, held_peers, replaced
 from overlayd.plan.desired import Desired, WantedPeer, desired
-from overlayd.plan.ground import Ground, ground
+from overlayd.plan.ground import Ground, foreign_device, ground
 from overlayd.plan.guard import cuts_off, no_internal_ip
 from overlayd.plan.mtu import wanted_mtu
 from overlayd.plan.overlay import address_of, computed_address
@@ -35,14 +35,14 @@ def plan(
     """
     there = ground(settings, observed)
     if there is None:
-        return Plan((), memory, _foreign_device(settings))
+        return Plan((), memory, foreign_device(settings, observed), ours=False)
     node = inventory.nodes.get(settings.node_name) if inventory is not None else None
     if inventory is None or node is None:
         return plan_repairs(settings, inventory, observed, there, memory, now)
     stop = no_internal_ip(settings, node) or cuts_off(settings, observed, node, inventory.servers)
     overlay = computed_address(settings, node)
     if stop is not None or overlay is None:
-        return Plan((), memory, stop)
+        return Plan((), memory, stop, ours=not there.adopted)
 
     own_key = there.device.public_key or observed.remembered
     wanted = desired(settings, inventory.nodes, there, own_key)
@@ -140,13 +140,6 @@ def _remember(
         endpoints=Map(endpoints),
         before=there.device.peers,
         no_pod_cidrs_since=lacking_since,
-    )
-
-
-def _foreign_device(settings: Settings) -> State:
-    return State(
-        StateName.FOREIGN_DEVICE,
-        f"the link {settings.wg_dev} is not ours and is left alone: choose another --wg-dev",
     )
 
 

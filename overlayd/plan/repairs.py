@@ -34,6 +34,8 @@ def plan_repairs(
     Where nothing of ours exists, nothing is made.
     """
     state = _state(settings, inventory)
+    if there.adopted:
+        return Plan((), memory, state, ours=False)  # not ours before all is checked
     if not something_is_ours(settings, observed):
         return Plan((), memory, state)
     stop = cuts_off(settings, observed, None, inventory.servers if inventory else ())
