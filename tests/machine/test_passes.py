@@ -4,6 +4,7 @@ import os
 import subprocess
 from ipaddress import ip_address, ip_network
 
+from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from lab import private
@@ -61,8 +62,10 @@ class PassTests(SynchronousTestCase):
                 ip(f"link del {LINK}")
         ip(*["rule del protocol 87"] * len(self.network.observe().rules))
 
-    def run_pass(self, inventory: Inventory | None = INVENTORY) -> PassResult:
-        return run_pass(self.network, self.tunnel, SETTINGS, Work(inventory, Memory(), NOW))
+    def run_pass(
+        self, inventory: Inventory | None = INVENTORY, settings: Settings = SETTINGS
+    ) -> PassResult:
+        return run_pass(self.network, self.tunnel, settings, Work(inventory, Memory(), NOW))
 
     def preview(self) -> Plan:
         return preview(self.network, self.tunnel, SETTINGS, Work(INVENTORY, Memory(), NOW))
@@ -126,6 +129,22 @@ class PassTests(SynchronousTestCase):
             self.assertIs(result.plan.state.name, StateName.FOREIGN_DEVICE)
             self.assertEqual(result.outcomes, ())
             self.assertIsNone(result.public_key)
+
+    def test_a_device_to_adopt(self) -> None:
+        """Its key is not remembered before the plan says that the device is ours."""
+        theirs = UserspaceTunnel(LINK)
+        theirs.apply([MakeDevice(LINK, "test"), GiveKey("test")])
+        ip(f"link set {LINK} up")
+        adopt = evolve(SETTINGS, adopt=True)
+        for inventory, settings in ((INVENTORY, SETTINGS), (None, adopt)):
+            result = self.run_pass(inventory, settings)
+            self.assertEqual((result.outcomes, result.public_key), ((), None))
+            self.assertIsNone(self.tunnel.remembered())
+        result = self.run_pass(INVENTORY, adopt)
+        self.assertEqual(result.failures, ())
+        self.assertFalse(result.sessions_lost)
+        self.assertEqual(result.public_key, theirs.remembered())
+        self.assertEqual(self.run_pass(INVENTORY).outcomes, ())
 
     def test_without_wireguard_go(self) -> None:
         """Without a device rules and sysctls are made, and what needs one is not tried."""
