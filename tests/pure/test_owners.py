@@ -48,7 +48,7 @@ class Keys(SynchronousTestCase):
         self.assertEqual(list(having(wanted)), ["b"])
 
     def test_a_free_key_goes_to_the_next(self) -> None:
-        """In the pass in which its holder goes, the next Node gets the peer and its own prefixes."""
+        """In the pass in which its holder goes, the next Node gets the peer, with its prefixes."""
         other = evolve(NODE_C, key=B)
         machine = Machine(working(PEER_B))
         machine.apply_all(planned(machine.observe(), inventory(other)).changes)
