@@ -92,7 +92,7 @@ class SwapTests(MeshTestCase):
             self.cluster.delete("node4")
             first = self._join(5, "node4")
             pods = f"podCIDR {first.node.pod_cidr}"
-            eventually(CLUSTER, "the first waits", lambda: f"node4 {pods}" in self._left_out())
+            eventually(FORMING, "the first waits", lambda: f"node4 {pods}" in self._left_out())
             self.cluster.delete("node5")
             second = self._join(4, "node5")
             for member in (first, second):
