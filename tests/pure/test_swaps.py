@@ -6,13 +6,17 @@ from ipaddress import ip_address, ip_network
 from attrs import evolve, frozen
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from immutables import Map
 from twisted.trial.unittest import SynchronousTestCase
 
+from overlayd.model.changes import Outcome
 from overlayd.model.keys import PublicKey
 from overlayd.model.machine import Peer
-from overlayd.model.node import Endpoint, Inventory, Node
-from overlayd.plan.plan import plan
+from overlayd.model.node import ClaimIndex, Endpoint, Inventory, Node
+from overlayd.plan.claim_index import follow
+from overlayd.plan.decide import decide
 from overlayd.plan.result import Memory, Now, Plan
+from overlayd.plan.standing import Standing, holders_in, stand
 from tests.pure.cluster import SETTINGS, WALL, bare, endpoint, nets
 from tests.pure.machine_in_memory import Machine, interface
 
@@ -98,22 +102,38 @@ class Daemon:
     """Follows a cluster with our own Node, those that come back, and one that does not."""
 
     def __init__(self, ring: list[Returning]) -> None:
-        own = Place(1).node("a", None)
-        self.nodes = {"a": own, "z": Place(BYSTANDER).node("z", _key(BYSTANDER))}
-        self.nodes |= {r.name: r.before if r.name != "a" else _ours(r.before) for r in ring}
+        self.nodes: Map[str, Node] = Map()
+        self.index = ClaimIndex()
+        self.changed: frozenset[str] = frozenset()
         self.there, self.memory, self.time = Machine(bare()), Memory(), 1000.0
+        self.standing: Standing | None = None
+        self.see("a", Place(1).node("a", None))
+        self.see("z", Place(BYSTANDER).node("z", _key(BYSTANDER)))
+        for one in ring:
+            self.see(one.name, one.before)
         self.run_pass()
 
     def see(self, name: str, node: Node | None) -> None:
-        if node is None:
-            self.nodes.pop(name, None)
-        else:
-            self.nodes[name] = _ours(node) if name == "a" else node
+        if node is not None and name == "a":  # our key is in our device, and nowhere else here
+            node = evolve(node, key=None, overlay_addresses=())
+        self.index = follow(SETTINGS, self.index, self.nodes.get(name), node)
+        self.nodes = self.nodes.set(name, node) if node else self.nodes.delete(name)
+        self.changed |= {name}
 
-    def run_pass(self) -> Plan:
-        inventory = Inventory(dict(self.nodes), frozenset(self.nodes), "1")
+    def restart(self) -> None:
+        self.memory, self.standing = Memory(), None
+
+    def run_pass(self, reads: bool = False) -> Plan:
+        """A pass about what changed, or one that `reads` the machine."""
+        inventory = Inventory(self.nodes, self.changed, "1", index=self.index)
+        if self.standing is not None and not self.changed:
+            inventory = self.standing.inventory
+        observed = self.there.observe()
+        if self.standing is not None and not reads:
+            observed = self.standing.observed
+        holders = holders_in(observed.device, self.standing)
         now = Now(self.time, WALL + self.time)
-        decided = plan(SETTINGS, inventory, self.there.observe(), self.memory, now)
+        decided = decide(SETTINGS, inventory, observed, holders, self.memory, now, self.standing)
         for change in decided.changes:
             had = self.peer(_key(BYSTANDER))
             self.there.apply(change)
@@ -121,7 +141,9 @@ class Daemon:
             if had is not None:
                 assert has is not None, change
                 assert has.allowed_ips == had.allowed_ips, change
-        self.memory = decided.memory
+        outcomes = [Outcome(change) for change in decided.changes]
+        self.standing = stand(inventory, observed, holders, decided, outcomes)
+        self.memory, self.changed = decided.memory, frozenset()
         return decided
 
     def peer(self, key: PublicKey) -> Peer | None:
@@ -133,11 +155,6 @@ class Daemon:
         assert self.there.tunnel.device is not None
         peers = self.there.tunnel.device.peers
         peers.update({key: evolve(p, sent=p.sent + 100) for key, p in peers.items()})
-
-
-def _ours(node: Node) -> Node:
-    """Our own Node's key is in our device, and nowhere else here."""
-    return evolve(node, key=None, overlay_addresses=())
 
 
 _event = st.integers(0, 19)
@@ -171,12 +188,13 @@ class SwapTests(SynchronousTestCase):
             if event not in unseen:
                 daemon.run_pass()
             if event == restarted:
-                daemon.memory = Memory()
+                daemon.restart()
+        daemon.run_pass()
         daemon.run_pass()
         if restarted is not None:  # an endpoint of before looks learned
-            daemon.run_pass()
+            daemon.run_pass(reads=True)
             daemon.send_in_vain()
-            daemon.run_pass()
+            daemon.run_pass(reads=True)
         self.assert_right(daemon, returning)
         daemon.time += HELD
         daemon.run_pass()
@@ -199,7 +217,7 @@ class SwapTests(SynchronousTestCase):
         self.assert_right(daemon, returning)
 
     def assert_right(self, daemon: Daemon, returning: list[Returning]) -> None:
-        decided = daemon.run_pass()
+        decided = daemon.run_pass(reads=True)
         self.assertEqual(([str(c) for c in decided.changes], decided.quarantines), ([], ()))
         held = {p for h in decided.held if (peer := daemon.peer(h.key)) for p in peer.allowed_ips}
         own = Place(1)
