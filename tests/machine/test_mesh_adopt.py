@@ -5,9 +5,10 @@ from contextlib import ExitStack
 from twisted.trial.unittest import SynchronousTestCase
 
 from lab import private
-from lab.eventually import CLUSTER, FORMING, eventually, eventually_none
+from lab.eventually import CLUSTER, FORMING, REPAIR_UNANNOUNCED, eventually, eventually_none
 from lab.flow import Flow
 from lab.mesh import Member, Mesh, broken, paths
+from overlayd.model.keys import PrivateKey
 from tests.machine.wg_overlay import Controller, Device
 
 
@@ -30,10 +31,10 @@ class WgOverlayTestCase(SynchronousTestCase):
         self.running.enter_context(Controller(device, self.cluster))
         return device
 
-    def wait_for_paths(self, one: Member, other: Member) -> None:
+    def wait_for_paths(self, one: Member, other: Member, limit: float = CLUSTER) -> None:
         """Wait until all that one node sends to another arrives, and back."""
         both = (*paths(one, other), *paths(other, one))
-        eventually_none(CLUSTER, "no path is broken", lambda: broken(both))
+        eventually_none(limit, "no path is broken", lambda: broken(both))
 
     def assert_no_plaintext(self) -> None:
         counts = self.mesh.capture.counts()
@@ -110,7 +111,10 @@ class MixedTests(WgOverlayTestCase):
     """One node stays with wg-overlay; its controller looks at each key once, and never again."""
 
     def test_in_both_directions(self) -> None:
-        """Its node and ours are full peers, also of a daemon that was there before the podCIDRs."""
+        """Its node and ours are full peers, also of a daemon that was there before the podCIDRs.
+
+        A key that an operator gives one of ours is a new one for it too.
+        """
         theirs = self.mesh.add_machine(1)
         self.cluster.create(theirs.node)
         self.run_wg_overlay(theirs)
@@ -129,6 +133,8 @@ class MixedTests(WgOverlayTestCase):
             flow.carry()
             there, back = flow.finish()
         self.assertEqual((there.lost, back.lost), ((), ()))
+        ours[0].daemon.device.rotate(PrivateKey.generate())
+        self.wait_for_paths(theirs, ours[0], REPAIR_UNANNOUNCED)
         self.assert_no_plaintext()
 
 

@@ -45,25 +45,29 @@ class Place:
         return Node(name, uid, "2024-01-01", ip_address(f"10.0.0.{self.number}"))
 
     @property
-    def prefixes(self) -> frozenset[object]:
-        return frozenset(nets(f"100.64.0.{self.number} 10.244.{self.number}.0/24"))
-
-    @property
     def endpoint(self) -> Endpoint:
         return endpoint(f"10.0.0.{self.number}:51820")
 
 
 @frozen
 class Returning:
-    """One that comes back elsewhere: what is known of it before, and step by step until after."""
+    """One that comes back elsewhere: what is known of it before, and step by step until after.
+
+    It goes and comes back, or its Node stays all the while, and so do its podCIDRs.
+    """
 
     name: str
     old: Place
     new: Place
     old_key: PublicKey
     new_key: PublicKey
+    stays: bool
 
     def steps(self) -> Iterator[Node | None]:
+        if self.stays:
+            yield evolve(self.before, address=self.after.address)
+            yield self.after
+            return
         yield None
         yield self.new.registered(self.name, "new")
         yield self.new.node(self.name, None, "new")
@@ -75,10 +79,13 @@ class Returning:
 
     @property
     def after(self) -> Node:
+        if self.stays:
+            moved = self.new.node(self.name, self.new_key, "old")
+            return evolve(moved, pod_cidrs=self.before.pod_cidrs)
         return self.new.node(self.name, self.new_key, "new")
 
 
-def ring(size: int, keys: str, ours: bool) -> list[Returning]:
+def ring(size: int, keys: str, ours: bool, stays: bool) -> list[Returning]:
     """Each goes where the next was: with its key, with another, or with that of the next.
 
     Our own Node is one of them, or not.
@@ -89,7 +96,9 @@ def ring(size: int, keys: str, ours: bool) -> list[Returning]:
         following = (n + 1) % size
         number = {"kept": n, "changed": 50 + n, "swapped": following}[keys]
         found.append(
-            Returning(name, Place(10 + n), Place(10 + following), _key(10 + n), _key(10 + number))
+            Returning(
+                name, Place(10 + n), Place(10 + following), _key(10 + n), _key(10 + number), stays
+            )
         )
     return found
 
@@ -168,14 +177,17 @@ class SwapTests(SynchronousTestCase):
         st.sampled_from([2, 3, 5]),
         st.sampled_from(["kept", "changed", "swapped"]),
         st.booleans(),
+        st.booleans(),
         st.data(),
     )
-    def test_all_end_up_right(self, size: int, keys: str, ours: bool, data: st.DataObject) -> None:
+    def test_all_end_up_right(
+        self, size: int, keys: str, ours: bool, stays: bool, data: st.DataObject
+    ) -> None:
         """Whatever the order, and whenever a pass or a restart comes between.
 
         The one that stays where it is loses nothing after any change.
         """
-        returning = ring(size, keys, ours)
+        returning = ring(size, keys, ours, stays)
         daemon = Daemon(returning)
         steps = {r.name: list(r.steps()) for r in returning}
         order = data.draw(st.permutations([name for name, left in steps.items() for _ in left]))
@@ -205,7 +217,7 @@ class SwapTests(SynchronousTestCase):
 
     def test_a_ring_that_the_brake_holds(self) -> None:
         """Held peers whose Nodes come back elsewhere are dialled there at once."""
-        returning = ring(5, "kept", ours=False)
+        returning = ring(5, "kept", ours=False, stays=False)
         daemon = Daemon(returning)
         for one in returning:
             daemon.see(one.name, None)
@@ -227,10 +239,9 @@ class SwapTests(SynchronousTestCase):
                 continue
             peer = daemon.peer(one.new_key)
             assert peer is not None
-            self.assertEqual(
-                (peer.allowed_ips, peer.endpoint), (one.new.prefixes, one.new.endpoint)
-            )
-            self.assertFalse(held & one.new.prefixes)
+            prefixes = nets(f"100.64.0.{one.new.number} {one.after.pod_cidrs[0]}")
+            self.assertEqual((peer.allowed_ips, peer.endpoint), (prefixes, one.new.endpoint))
+            self.assertFalse(held & prefixes)
         observed = daemon.there.observe()
         self.assertEqual(observed.addresses_of("wg0"), {interface(f"100.64.0.{own.number}/32")})
         sources = {str(r.source) for r in observed.routes if r.link == "wg0"}
