@@ -41,11 +41,15 @@ class Cluster:
         self._state = self._machine.run_folder / "nodes"
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Start the server, with the Nodes that it had before, and wait until it answers."""
+    def start(self, allocate: bool = True) -> None:
+        """Start the server, with the Nodes that it had before, and wait until it answers.
+
+        It gives podCIDRs to Nodes that have none, unless told not to `allocate`.
+        """
+        allocating = ("--allocate-pod-cidrs", str(PODS), "--node-mask", str(POD_PREFIX))
         command = python_module(
             *("overlayd.testing.apiserver", "--testing", "--listen", f"0.0.0.0:{PORT}"),
-            *("--allocate-pod-cidrs", str(PODS), "--node-mask", str(POD_PREFIX)),
+            *(allocating if allocate else ()),
             *("--state", f"/run/{self._state.name}"),
         )
         with (self._machine.run_folder / "apiserver.log").open("ab") as log:
@@ -76,6 +80,14 @@ class Cluster:
     def create(self, node: Node | BareNode) -> None:
         """Create the Node as a kubelet and the controller manager would."""
         self.request("POST", _NODES, node_document(node))
+
+    def register(self, node: Node) -> None:
+        """Create the Node as a kubelet does: without podCIDRs."""
+        self.request("POST", _NODES, {**node_document(node), "spec": {}})
+
+    def allocate(self, node: Node) -> None:
+        """Give a Node its podCIDRs, as the controller manager does."""
+        self.patch(node.name, {"spec": node_document(node)["spec"]})
 
     def delete(self, name: str) -> None:
         self.request("DELETE", f"{_NODES}/{name}")

@@ -67,9 +67,9 @@ class Mesh:
         self.capture = Capture(self.underlay.namespace)
         self.members: dict[int, Member] = {}
 
-    def add_machine(self, number: int, *options: str) -> Member:
+    def add_machine(self, number: int, *options: str, name: str | None = None) -> Member:
         """Wire a node up, without a Node in the cluster and with its daemon not started."""
-        node = Node(number, self.underlay, self.management)
+        node = Node(number, self.underlay, self.management, name)
         member = Member(node, Daemon(node, self.cluster.url, *options))
         self.members[number] = member
         return member

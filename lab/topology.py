@@ -42,7 +42,11 @@ link set bridge up
         )
 
     def plug(self, machine: Namespace, link: str, address: IPv4Address) -> None:
-        """Give a machine a link of this name to the network, with an address, up."""
+        """Give a machine a link of this name to the network, with an address, up.
+
+        That of a machine of the same name that was switched off may not be gone yet.
+        """
+        self.namespace.attempt("ip", "link", "del", machine.name)
         self.namespace.run(
             *("ip", "-batch", "-"),
             given=f"""
@@ -88,10 +92,15 @@ route add default via {pod_cidr[1]}
 
 
 class Node:
-    """A machine of the cluster: number 1, 2, ... with one pod behind its own bridge."""
+    """A machine of the cluster: number 1, 2, ... with one pod behind its own bridge.
 
-    def __init__(self, number: int, underlay: Switch, management: Switch) -> None:
-        self.name = f"node{number}"
+    All its addresses are made of the number.
+    """
+
+    def __init__(
+        self, number: int, underlay: Switch, management: Switch, name: str | None = None
+    ) -> None:
+        self.name = name or f"node{number}"
         self.address = underlay.network[FIRST_HOST + number]
         self.overlay_address = OVERLAY[int(self.address) & int(OVERLAY.hostmask)]
         self.pod_cidr = list(PODS.subnets(new_prefix=POD_PREFIX))[number]

@@ -71,7 +71,7 @@ class Options(usage.Options):
         ("kubeconfig", None, None, "Path of a kubeconfig."),
         ("log-format", None, "text", "Form of the log: text, json."),
     )
-    optFlags = (("adopt", None, "Take over a device made by wg-overlay. (not in this version)"),)
+    optFlags = (("adopt", None, "Take over the device that wg-overlay made, with its key."),)
 
     configuration: Configuration
 
@@ -109,8 +109,6 @@ class Options(usage.Options):
         logs.install(self.parent, log_format)
 
     def _settings(self) -> Settings:
-        if self["adopt"]:
-            raise SettingsError("--adopt is not in this version")
         if _one_of("--tunnel", self["tunnel"], ("auto", "userspace", "kernel")) == "kernel":
             raise SettingsError("--tunnel kernel is not in this version; use userspace")
         return Settings(
@@ -122,6 +120,7 @@ class Options(usage.Options):
             pods=tuple(_network("--pod-cidr", p) for p in self["pod-cidr"].split(",")),
             mtu=_optional(self["mtu"], lambda text: _number("--mtu", text)),
             tunnel=TunnelKind.USERSPACE,
+            adopt=bool(self["adopt"]),
         )
 
 

@@ -26,7 +26,6 @@ from overlayd.model.keys import PublicKey
 from overlayd.model.machine import Observed
 from overlayd.model.node import Inventory
 from overlayd.model.settings import Settings
-from overlayd.model.status import StateName
 from overlayd.plan.decide import decide
 from overlayd.plan.plan import plan
 from overlayd.plan.result import Memory, Now, Plan
@@ -131,8 +130,7 @@ def run_pass(network: Network, tunnel: ITunnel, settings: Settings, work: Work) 
         decided = evolve(decided, changes=(), memory=work.memory)
         key = tunnel.remembered()
         return PassResult(work.inventory, observed, decided, outcomes, key, seconds, error=error)
-    foreign = decided.state is not None and decided.state.name is StateName.FOREIGN_DEVICE
-    if not foreign and settings.wg_dev in observed.links:
+    if decided.ours and settings.wg_dev in observed.links:
         # A tunnel that answers without a link here may be that of another network namespace.
         tunnel.remember()
     outcomes = tuple(_apply(network, tunnel, decided.changes))
@@ -141,7 +139,7 @@ def run_pass(network: Network, tunnel: ITunnel, settings: Settings, work: Work) 
         observed=observed,
         plan=evolve(decided, memory=without_undone(decided.memory, work.memory, outcomes)),
         outcomes=outcomes,
-        public_key=None if foreign else tunnel.remembered(),
+        public_key=tunnel.remembered() if decided.ours else None,
         seconds=seconds,
         standing=stand(work.inventory, observed, holders, decided, outcomes),
     )

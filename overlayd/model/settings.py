@@ -35,6 +35,7 @@ class Settings:
     pods: tuple[IPv4Network, ...] = DEFAULT_PODS
     mtu: int | None = None  # None: from the link that reaches the peers
     tunnel: TunnelKind = TunnelKind.USERSPACE
+    adopt: bool = False  # take over the device under our name, if it is WireGuard with a key
 
     def __attrs_post_init__(self) -> None:
         check_link_name(self.wg_dev)

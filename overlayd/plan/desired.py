@@ -1,10 +1,12 @@
 """From an inventory to the peers that the device should have."""
 
 from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Address
 
 from attrs import frozen
 
 from overlayd.model.keys import PublicKey
+from overlayd.model.machine import PROTOCOL
 from overlayd.model.node import Endpoint, IPNetwork, Node
 from overlayd.model.settings import Settings
 from overlayd.model.status import Quarantine
@@ -12,7 +14,7 @@ from overlayd.plan.claims import settle
 from overlayd.plan.endpoints import configured
 from overlayd.plan.ground import Ground
 from overlayd.plan.holding import Holding, held_by_peers, held_by_us, own_prefixes
-from overlayd.plan.overlay import overlay_prefix
+from overlayd.plan.overlay import computed_address, host_prefix, inside, overlay_prefix
 from overlayd.plan.owners import Owners, find_owners
 
 
@@ -71,11 +73,17 @@ def desired(
 
 
 def _own_holding(settings: Settings, own: Node, there: Ground) -> frozenset[IPNetwork]:
-    """What our own node has already: nothing before its overlay address is in place."""
-    overlay = overlay_prefix(settings, own)
-    if overlay not in {interface.network for interface in there.addresses}:
-        return frozenset()
-    return held_by_us(own_prefixes(settings, own), there.device)
+    """What our own node has already: nothing before a pass has set its addresses.
+
+    Where another node holds its overlay address, that has left a source out of its podCIDRs.
+    """
+    wanted = own_prefixes(settings, own)
+    if computed_address(settings, own) not in {i.ip for i in there.addresses}:
+        wanted -= {overlay_prefix(settings, own)}
+        sources = (r.source for r in there.routes if r.protocol == PROTOCOL)
+        if not any(isinstance(s, IPv4Address) and inside(host_prefix(s), wanted) for s in sources):
+            return frozenset()
+    return held_by_us(wanted, there.device)
 
 
 def in_order(quarantines: Sequence[Quarantine]) -> tuple[Quarantine, ...]:

@@ -6,6 +6,7 @@ from attrs import frozen
 
 from overlayd.model.machine import ALIAS, PROTOCOL, Device, Link, Observed, Route
 from overlayd.model.settings import Settings
+from overlayd.model.status import State, StateName
 
 KINDS = ("tun", "wireguard")
 """The kinds of link that a WireGuard device has: of userspace, and of the kernel."""
@@ -18,7 +19,7 @@ class Ground:
     """What there is once a device that has to be made is there: then it is new and empty.
 
     `link` is None where it has to be made. `dead` is whether a link of ours without a process
-    stands in the place of it.
+    stands in the place of it. `adopted` is whether it is another's until this plan is carried out.
     """
 
     link: Link | None
@@ -26,16 +27,20 @@ class Ground:
     addresses: frozenset[IPv4Interface | IPv6Interface]
     routes: frozenset[Route]
     dead: bool = False
+    adopted: bool = False
 
 
 def ground(settings: Settings, observed: Observed) -> Ground | None:
     """What to build on; None where the link under our name belongs to somebody else."""
     link = observed.links.get(settings.wg_dev)
+    adopted = False
     if link is not None and not is_ours(link, observed):
-        return None
+        if not settings.adopt or _why_not_adopted(link, observed):
+            return None
+        adopted = True
     if link is not None and observed.device is not None:
         addresses = observed.addresses_of(link.name)
-        return Ground(link, observed.device, addresses, observed.routes)
+        return Ground(link, observed.device, addresses, observed.routes, adopted=adopted)
     staying = frozenset(r for r in observed.routes if r.link != settings.wg_dev)
     return Ground(None, NO_DEVICE, frozenset(), staying, dead=link is not None)
 
@@ -45,6 +50,19 @@ def is_ours(link: Link, observed: Observed) -> bool:
     return _is_marked(link, observed) or _is_half_made(link, observed)
 
 
+def foreign_device(settings: Settings, observed: Observed) -> State:
+    """What to say where there is nothing to build on, with every way out."""
+    name = settings.wg_dev
+    obstacle = _why_not_adopted(observed.links[name], observed)
+    if not obstacle:
+        ways = "take it over with --adopt if wg-overlay made it, or choose another --wg-dev"
+    elif settings.adopt:
+        ways = f"--adopt cannot take it over, for {obstacle}: choose another --wg-dev"
+    else:
+        ways = "choose another --wg-dev"
+    return State(StateName.FOREIGN_DEVICE, f"the link {name} is not ours and is left alone: {ways}")
+
+
 def something_is_ours(settings: Settings, observed: Observed) -> bool:
     """Whether a daemon of ours has worked on this machine since it started."""
     return bool(
@@ -52,6 +70,17 @@ def something_is_ours(settings: Settings, observed: Observed) -> bool:
         or observed.rules
         or any(route.protocol == PROTOCOL for route in observed.routes)
     )
+
+
+def _why_not_adopted(link: Link, observed: Observed) -> str:
+    """Why `--adopt` cannot take a link of somebody else's over; "" if it can."""
+    if link.kind not in KINDS:
+        return "it is no WireGuard device"
+    if observed.device is None:
+        return "no WireGuard that we can drive answers behind it"
+    if observed.device.public_key is None:
+        return "it has no key"
+    return ""
 
 
 def _is_marked(link: Link, observed: Observed) -> bool:

@@ -64,8 +64,10 @@ def make_device(
         yield RemoveLink(name, "no tunnel answers behind it")
     if there.link is None:
         yield MakeDevice(name, "there is none")
-    if there.link is None or there.link.alias != ALIAS:
-        yield SetAlias(name, NEW if there.link is None else "it is not marked")
+    if there.link is None:
+        yield SetAlias(name, NEW)
+    elif there.link.alias != ALIAS:
+        yield SetAlias(name, "--adopt says so" if there.adopted else "it is not marked")
     if there.device.public_key is None:
         yield GiveKey(NEW if there.link is None else "the device has no key")
     if there.device.listen_port != settings.listen_port:
@@ -75,23 +77,29 @@ def make_device(
         )
 
 
-def add_address(settings: Settings, there: Ground, overlay: IPv4Address) -> Iterator[AddAddress]:
+def add_address(
+    settings: Settings, there: Ground, overlay: IPv4Address | None
+) -> Iterator[AddAddress]:
+    """`overlay` is None where another node holds our overlay address."""
+    if overlay is None:
+        return
     wanted = IPv4Interface((overlay, 32))
     if wanted not in there.addresses:
         yield AddAddress(settings.wg_dev, wanted, "it is our overlay address")
 
 
 def remove_addresses(
-    settings: Settings, there: Ground, overlay: IPv4Address
+    settings: Settings, there: Ground, overlay: IPv4Address | None
 ) -> Iterator[RemoveAddress]:
     """Other overlay addresses. What an operator put there from another network is left alone."""
+    why = f"our overlay address is {overlay}" if overlay else "another node holds it"
     for interface in sorted(there.addresses, key=str):
         if (
             isinstance(interface, IPv4Interface)
             and interface.ip in settings.overlay
-            and interface != IPv4Interface((overlay, 32))
+            and (overlay is None or interface != IPv4Interface((overlay, 32)))
         ):
-            yield RemoveAddress(settings.wg_dev, interface, f"our overlay address is {overlay}")
+            yield RemoveAddress(settings.wg_dev, interface, why)
 
 
 def set_mtu(settings: Settings, there: Ground, wanted: int | None) -> Iterator[SetMtu]:

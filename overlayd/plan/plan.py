@@ -9,18 +9,19 @@ from immutables import Map
 from overlayd.model.changes import Change
 from overlayd.model.keys import PublicKey
 from overlayd.model.machine import Observed
-from overlayd.model.node import Endpoint, Inventory, IPAddress, Node
+from overlayd.model.node import Inventory, IPAddress, Node
 from overlayd.model.settings import Settings
 from overlayd.model.status import Own, State, StateName
 from overlayd.plan import machine, peers, routes
 from overlayd.plan.brake import Braked, brake, held_peers, replaced
 from overlayd.plan.desired import Desired, WantedPeer, desired
-from overlayd.plan.ground import Ground, ground
+from overlayd.plan.ground import Ground, foreign_device, ground
 from overlayd.plan.guard import cuts_off, no_internal_ip
 from overlayd.plan.mtu import wanted_mtu
 from overlayd.plan.overlay import address_of, computed_address
 from overlayd.plan.repairs import plan_repairs
 from overlayd.plan.result import Memory, Now, Plan
+from overlayd.plan.source import source_address
 
 POD_CIDRS_PATIENCE = 60.0  # seconds in which a new Node normally gets its podCIDRs
 
@@ -35,14 +36,14 @@ def plan(
     """
     there = ground(settings, observed)
     if there is None:
-        return Plan((), memory, _foreign_device(settings))
+        return Plan((), memory, foreign_device(settings, observed), ours=False)
     node = inventory.nodes.get(settings.node_name) if inventory is not None else None
     if inventory is None or node is None:
         return plan_repairs(settings, inventory, observed, there, memory, now)
     stop = no_internal_ip(settings, node) or cuts_off(settings, observed, node, inventory.servers)
     overlay = computed_address(settings, node)
     if stop is not None or overlay is None:
-        return Plan((), memory, stop)
+        return Plan((), memory, stop, ours=not there.adopted)
 
     own_key = there.device.public_key or observed.remembered
     wanted = desired(settings, inventory.nodes, there, own_key)
@@ -52,18 +53,21 @@ def plan(
     lacking_since = _lacking_pod_cidrs(node, memory, now)
     names = _known_names(there, wanted, memory)
     others = {name: has for name, has in wanted.given.items() if name != node.name}
+    ours = wanted.given.get(node.name, frozenset())
+    source = source_address(settings, observed, overlay, ours)
+    address = overlay if source == overlay else None  # else the holder's, whom it would shut out
     return Plan(
         changes=(
             *machine.add_rules(settings, observed),
             *machine.make_device(settings, there),
-            *machine.add_address(settings, there, overlay),
+            *machine.add_address(settings, there, address),
             *peers.grant_peers(there.device, wanted, _why_new(there, wanted, inventory.changed)),
-            *_lead_traffic(settings, observed, there, overlay, wanted),
+            *_lead_traffic(settings, observed, there, source, wanted),
             *peers.move_endpoints(there.device, wanted, memory, now),
             *peers.trim_peers(there.device, wanted, braked.held),
             *peers.remove_peers(braked.going | outdated, wanted, memory, names),
-            *machine.remove_addresses(settings, there, overlay),
-            *routes.remove_routes(settings, there, overlay),
+            *machine.remove_addresses(settings, there, address),
+            *routes.remove_routes(settings, there, source),
             *machine.remove_rules(settings, observed),
             *machine.enable_forwarding(observed),
         ),
@@ -81,7 +85,7 @@ def _lead_traffic(
     settings: Settings,
     observed: Observed,
     there: Ground,
-    overlay: IPv4Address,
+    source: IPv4Address,
     wanted: Desired,
 ) -> Iterator[Change]:
     """A link takes routes only once it is up, and packets as large as they will stay."""
@@ -90,7 +94,7 @@ def _lead_traffic(
         mtu = min(mtu, there.link.mtu)  # the rest of the peers may need what it has
     yield from machine.set_mtu(settings, there, mtu)
     yield from machine.bring_up(settings, there)
-    yield from routes.set_routes(settings, there, overlay)
+    yield from routes.set_routes(settings, there, source)
 
 
 def _dialled(there: Ground, wanted: Desired) -> Iterator[IPAddress]:
@@ -126,10 +130,15 @@ def _known_names(there: Ground, wanted: Desired, memory: Memory) -> dict[PublicK
 def _remember(
     there: Ground, wanted: Desired, braked: Braked, memory: Memory, lacking_since: float | None
 ) -> Memory:
-    """What the next plan has to know. A peer whose endpoint cannot be read keeps the last one."""
-    endpoints: dict[PublicKey, Endpoint] = {}
+    """What the next plan has to know.
+
+    A peer whose endpoint cannot be read keeps the last one; so does one that is held, or its Node
+    would come back with another endpoint that nobody takes for new.
+    """
+    known = memory.endpoints
+    endpoints = {key: known[key] for key in there.device.peers if key in known}
     for key, peer in wanted.peers.items():
-        endpoint = peer.endpoint or memory.endpoints.get(key)
+        endpoint = peer.endpoint or known.get(key)
         if endpoint is not None:
             endpoints[key] = endpoint
     return Memory(
@@ -140,13 +149,6 @@ def _remember(
         endpoints=Map(endpoints),
         before=there.device.peers,
         no_pod_cidrs_since=lacking_since,
-    )
-
-
-def _foreign_device(settings: Settings) -> State:
-    return State(
-        StateName.FOREIGN_DEVICE,
-        f"the link {settings.wg_dev} is not ours and is left alone: choose another --wg-dev",
     )
 
 

@@ -3,13 +3,13 @@
 Unknown is not empty: no peer and no address is added or removed.
 """
 
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Interface
 
 from attrs import evolve
 
 from overlayd.model.changes import Change
-from overlayd.model.machine import Observed
-from overlayd.model.node import Inventory
+from overlayd.model.machine import PROTOCOL, Observed
+from overlayd.model.node import Inventory, IPAddress
 from overlayd.model.settings import Settings
 from overlayd.model.status import State, StateName
 from overlayd.plan import machine, routes
@@ -34,6 +34,8 @@ def plan_repairs(
     Where nothing of ours exists, nothing is made.
     """
     state = _state(settings, inventory)
+    if there.adopted:
+        return Plan((), memory, state, ours=False)  # not ours before all is checked
     if not something_is_ours(settings, observed):
         return Plan((), memory, state)
     stop = cuts_off(settings, observed, None, inventory.servers if inventory else ())
@@ -74,8 +76,8 @@ def _repairs(settings: Settings, observed: Observed, there: Ground) -> tuple[Cha
     )
 
 
-def _source(settings: Settings, there: Ground) -> IPv4Address | None:
-    """The overlay address that the link has: still ours, as far as we know."""
+def _source(settings: Settings, there: Ground) -> IPAddress | None:
+    """The overlay address that the link has, else the source of another route: ours until now."""
     found = [
         interface.ip
         for interface in there.addresses
@@ -83,7 +85,8 @@ def _source(settings: Settings, there: Ground) -> IPv4Address | None:
         and interface.network.prefixlen == 32
         and interface.ip in settings.overlay
     ]
-    return min(found, default=None)
+    sources = [r.source for r in there.routes if r.protocol == PROTOCOL and r.source is not None]
+    return min(found, default=None) or min(sources, key=str, default=None)
 
 
 def _state(settings: Settings, inventory: Inventory | None) -> State:

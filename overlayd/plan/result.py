@@ -40,7 +40,8 @@ class Plan:
 
     `state` is None where nothing stands in the way; otherwise it names what does. `changes` are in
     the order in which they are to be made. `names` tells which Node is behind a key. `about` are
-    the names of the Nodes that were looked at, None for all.
+    the names of the Nodes that were looked at, None for all. `ours` is whether the device under our
+    name is ours once the changes are made, or was.
     """
 
     changes: tuple[Change, ...]
@@ -52,3 +53,4 @@ class Plan:
     held: tuple[Held, ...] = ()
     foreign_routes: tuple[ForeignRoute, ...] = ()
     about: frozenset[str] | None = None
+    ours: bool = True

@@ -64,10 +64,13 @@ class PassTests(SynchronousTestCase):
         ip(*["rule del protocol 87"] * len(self.network.observe().rules))
 
     def run_pass(
-        self, inventory: Inventory | None = INVENTORY, memory: Memory | None = None
+        self,
+        inventory: Inventory | None = INVENTORY,
+        memory: Memory | None = None,
+        settings: Settings = SETTINGS,
     ) -> PassResult:
         work = Work(inventory, memory or Memory(), NOW)
-        return run_pass(self.network, self.tunnel, SETTINGS, work)
+        return run_pass(self.network, self.tunnel, settings, work)
 
     def preview(self) -> Plan:
         return preview(self.network, self.tunnel, SETTINGS, Work(INVENTORY, Memory(), NOW))
@@ -139,6 +142,22 @@ class PassTests(SynchronousTestCase):
             self.assertIs(result.plan.state.name, StateName.FOREIGN_DEVICE)
             self.assertEqual(result.outcomes, ())
             self.assertIsNone(result.public_key)
+
+    def test_a_device_to_adopt(self) -> None:
+        """Its key is not remembered before the plan says that the device is ours."""
+        theirs = UserspaceTunnel(LINK)
+        theirs.apply([MakeDevice(LINK, "test"), GiveKey("test")])
+        ip(f"link set {LINK} up")
+        adopt = evolve(SETTINGS, adopt=True)
+        for inventory, settings in ((INVENTORY, SETTINGS), (None, adopt)):
+            result = self.run_pass(inventory, settings=settings)
+            self.assertEqual((result.outcomes, result.public_key), ((), None))
+            self.assertIsNone(self.tunnel.remembered())
+        result = self.run_pass(settings=adopt)
+        self.assertEqual(result.failures, ())
+        self.assertFalse(result.sessions_lost)
+        self.assertEqual(result.public_key, theirs.remembered())
+        self.assertEqual(self.run_pass(INVENTORY).outcomes, ())
 
     def test_without_wireguard_go(self) -> None:
         """Without a device rules and sysctls are made, and what needs one is not tried."""

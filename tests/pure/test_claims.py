@@ -3,11 +3,13 @@
 from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
-from overlayd.model.node import Claim
+from overlayd.model.keys import PublicKey
+from overlayd.model.node import Claim, IPNetwork, Node
 from overlayd.plan.claims import not_carried
 from overlayd.plan.desired import desired
 from overlayd.plan.ground import ground
 from overlayd.plan.owners import not_announced
+from overlayd.plan.result import Memory
 from tests.pure.cluster import (
     NODE_B,
     NODE_C,
@@ -20,14 +22,17 @@ from tests.pure.cluster import (
     C,
     D,
     having,
+    inventory,
     judged,
     left_out,
     net,
     nets,
     node,
     peer,
+    planned,
     working,
 )
+from tests.pure.machine_in_memory import Machine
 
 
 class PlainClaims(SynchronousTestCase):
@@ -162,6 +167,77 @@ class ContestedPrefixes(SynchronousTestCase):
         """A peer that no Node is behind holds nothing."""
         wanted = judged(NODE_B, peers=(peer(OLD, "10.244.2.0/24"), peer(B, "100.64.0.2")))
         self.assertEqual(having(wanted)["b"], nets("100.64.0.2 10.244.2.0/24"))
+
+
+class ClaimsThatChangeHands(SynchronousTestCase):
+    """Who holds what over time, on a machine with a daemon that may be started anew."""
+
+    def setUp(self) -> None:
+        self.first = node("b", "10.0.0.2", B, "100.64.0.7", "10.244.7.0/24", day=3)
+        self.next = node("c", "10.0.0.3", C, "100.64.0.7", "10.244.7.0/25", day=2)
+        self.last = node("d", "10.0.0.4", D, "100.64.0.7", "10.244.0.0/21", day=1)
+        self.machine = Machine(working(peer(B, "100.64.0.7 10.244.7.0/24")))
+        self.memory = Memory()
+
+    def follow(self, *nodes: Node) -> dict[str, frozenset[IPNetwork]]:
+        """One pass; what each Node's peer has then."""
+        decided = planned(self.machine.observe(), inventory(*nodes), self.memory)
+        self.machine.apply_all(decided.changes)
+        self.memory = decided.memory
+        device = self.machine.tunnel.device
+        assert device is not None
+        return {decided.names.get(key, ""): p.allowed_ips for key, p in device.peers.items()}
+
+    def restart(self) -> None:
+        self.memory = Memory()
+
+    def test_a_free_claim_goes_to_the_next_in_the_same_pass(self) -> None:
+        """Whether its holder goes, withdraws it, or is held by the brake: of two, to the older."""
+        wide = evolve(self.last, pod_cidrs=self.next.pod_cidrs)
+        nobody = evolve(self.first, overlay_addresses=(), pod_cidrs=())
+        for rest in ((), (nobody,)):
+            self.setUp()
+            self.assertEqual(self.follow(self.first, self.next, wide)["d"], frozenset())
+            has = self.follow(*rest, self.next, wide)
+            self.assertEqual(has["d"], nets("100.64.0.7 10.244.7.0/25"))
+            self.assertEqual(has["c"], frozenset())
+            has = self.follow(*rest, self.next)
+            self.assertEqual(has["c"], nets("100.64.0.7 10.244.7.0/25"))
+
+    def test_a_held_peer_yields_what_becomes_free(self) -> None:
+        """Its Node gone among many, the peer stays without what the next one claims."""
+        others = [
+            node(f"n{n}", f"10.0.1.{n}", PublicKey(bytes([50 + n]) * 32), f"100.64.1.{n}")
+            for n in range(4)
+        ]
+        self.follow(self.first, self.next, *others)
+        has = self.follow(self.next)
+        self.assertEqual(has["c"], nets("100.64.0.7 10.244.7.0/25"))
+        assert self.machine.tunnel.device is not None
+        self.assertEqual(len(self.machine.tunnel.device.peers), 1 + 5)
+        self.assertEqual(self.machine.holder(net("10.244.7.0/24")), None)
+
+    def test_over_a_restart(self) -> None:
+        """Who holds a prefix still does for a daemon that knows nothing but the device."""
+        before = self.follow(self.first, self.next, self.last)
+        self.assertEqual(before["b"], nets("100.64.0.7 10.244.7.0/24"))
+        self.restart()
+        self.assertEqual(self.follow(self.first, self.next, self.last), before)
+
+    def test_over_a_change_of_key(self) -> None:
+        """The new key gets all that the old one had, also if the change was not seen happen."""
+        here = evolve(self.first, overlay_addresses=NODE_B.overlay_addresses)
+        older = evolve(self.last, overlay_addresses=here.overlay_addresses)
+        for restarts in (False, True):
+            self.setUp()
+            self.machine = Machine(working(peer(B, "100.64.0.2 10.244.7.0/24")))
+            self.follow(here, self.next, older)
+            if restarts:
+                self.restart()
+            has = self.follow(evolve(here, key=OLD), self.next, older)
+            self.assertEqual(has["b"], nets("100.64.0.2 10.244.7.0/24"))
+            self.assertEqual((has["c"], has["d"]), (nets("100.64.0.7"), frozenset()))
+            self.assertEqual(self.machine.holder(net("10.244.7.0/24")), OLD)
 
 
 class OurOwnClaims(SynchronousTestCase):

@@ -42,7 +42,7 @@ class OwnershipTests(SynchronousTestCase):
         assert decided.state is not None
         self.assertEqual((decided.state.name, decided.changes), (StateName.FOREIGN_DEVICE, ()))
         self.assertIn("--wg-dev", decided.state.message)
-        self.assertNotIn("--adopt", decided.state.message)
+        self.assertFalse(decided.ours)
 
     def assert_ours(self, there: Observed, *changes: str) -> None:
         decided = planned(there, inventory(NODE_B))

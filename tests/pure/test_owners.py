@@ -47,6 +47,15 @@ class Keys(SynchronousTestCase):
         wanted = judged(NODE_B, evolve(NODE_C, key=B, created="2025"))
         self.assertEqual(list(having(wanted)), ["b"])
 
+    def test_a_free_key_goes_to_the_next(self) -> None:
+        """In the pass in which its holder goes, the next Node gets the peer, with its prefixes."""
+        other = evolve(NODE_C, key=B)
+        machine = Machine(working(PEER_B))
+        machine.apply_all(planned(machine.observe(), inventory(other)).changes)
+        self.assertEqual(machine.holder(*nets("10.244.3.0/24")), B)
+        self.assertIsNone(machine.holder(*nets("10.244.2.0/24")))
+        self.assertEqual(planned(machine.observe(), inventory(other)).changes, ())
+
     def test_a_node_that_changes_its_key_stays_the_holder(self) -> None:
         """What its old peer has goes to its new one, though an older Node claims it too."""
         older = node("m", "10.9.0.2", D, "100.64.0.2", "10.244.2.0/24", day=1)

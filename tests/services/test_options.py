@@ -46,6 +46,17 @@ class OptionsTests(SynchronousTestCase):
         settings = parsed("--pod-cidr", "10.1.0.0/16,10.2.0.0/16").configuration.settings
         self.assertEqual(list(map(str, settings.pods)), ["10.1.0.0/16", "10.2.0.0/16"])
 
+    def test_adopt(self) -> None:
+        """It is off unless an option or a variable says otherwise."""
+        for arguments, variable, adopt in (
+            ((), "", False),
+            ((), "no", False),
+            ((), "1", True),
+            (("--adopt",), "", True),
+        ):
+            settings = parsed(*arguments, OVERLAYD_ADOPT=variable).configuration.settings
+            self.assertEqual(settings.adopt, adopt, (arguments, variable))
+
     def test_node_name_is_the_hosts(self) -> None:
         """Without `--node-name` it is the host's name in lower case, as the kubelet takes it."""
         self.assertEqual(
@@ -85,11 +96,6 @@ class RefusalTests(SynchronousTestCase):
         """An unknown option or a stray word is one line too, without the whole help."""
         self.refused("bogus", "--bogus", "1")
         self.refused("stray", "stray")
-
-    def test_adopt_is_not_in_this_version(self) -> None:
-        """Neither as an option nor as a variable."""
-        self.refused("--adopt", "--adopt")
-        self.refused("--adopt", OVERLAYD_ADOPT="1")
 
     def test_bad_variables(self) -> None:
         """What is wrong in a variable is said like what is wrong in an option."""
