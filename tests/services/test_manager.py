@@ -192,6 +192,16 @@ class PeerManagerTests(SynchronousTestCase):
         self.clock.advance(0.5)
         self.assertEqual(len(self.calls), passes + 1)
 
+    def test_a_fight_without_an_inventory_slows_down(self) -> None:
+        """So it is while there is no API server that would say what the cluster wants."""
+        self.start()
+        for _ in range(6):
+            self.manager.kernel_announced("wg0 changed")
+            self.finish(result(MADE))
+        passes = len(self.calls)
+        self.manager.kernel_announced("wg0 changed")
+        self.assertEqual(len(self.calls), passes)
+
     def test_a_failure_that_announces_itself(self) -> None:
         """What a failing pass stirs up in the kernel does not overtake its retry."""
         self.manager.startService()
