@@ -22,7 +22,7 @@ class Record:
     @property
     def next_round(self) -> float:
         """When it may be repaired again."""
-        return self.times[-1] + min(LONGEST_PAUSE, 0.5 * 2 ** (self.rounds - 1))
+        return self.times[-1] + min(LONGEST_PAUSE, 0.5 * 2.0 ** (self.rounds - 1))
 
 
 Repairs = Mapping[str, Record]

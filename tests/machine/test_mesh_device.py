@@ -1,13 +1,10 @@
 """Someone takes a node's WireGuard device apart, and the mesh puts it together again."""
 
-import os
-import signal
-from pathlib import Path
-
 from lab.eventually import REPAIR, REPAIR_UNANNOUNCED, eventually
 from lab.mesh import Member
 from overlayd.model.keys import PrivateKey
 from tests.machine.mesh import MeshTestCase
+from tests.machine.processes import kill, tunnel_process
 
 
 class DeviceTests(MeshTestCase):
@@ -28,7 +25,7 @@ class DeviceTests(MeshTestCase):
         """A device whose process was killed is back with its key."""
         key = self.key(self.one)
         with self.fault_on(self.one):
-            os.kill(_wireguard_go(self.one), signal.SIGKILL)
+            kill(tunnel_process("wg0", self.one.node.namespace.pid))
             self.wait_until_pinged(self.two, self.one, REPAIR)
         self.assertEqual(self.key(self.one), key)
 
@@ -66,16 +63,3 @@ class DeviceTests(MeshTestCase):
     def _has_its_address(self, member: Member) -> bool:
         address = f"inet {member.node.overlay_address}/32 "
         return address in member.run("ip", "addr", "show", "dev", "wg0")
-
-
-def _wireguard_go(member: Member) -> int:
-    """The process behind a node's device."""
-    here = os.stat(f"/proc/{member.node.namespace.pid}/ns/net").st_ino
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            name = (folder / "comm").read_text().strip()
-            if name == "wireguard-go" and os.stat(folder / "ns/net").st_ino == here:
-                return int(folder.name)
-        except OSError:
-            continue
-    raise LookupError(f"no wireguard-go on {member.name}")

@@ -24,8 +24,9 @@ from overlayd.model.errors import TunnelError
 from overlayd.model.keys import PrivateKey, PublicKey
 from overlayd.model.node import Endpoint
 from overlayd.testing.memory import any_key
-from overlayd.tunnel import uapi, uapi_socket
+from overlayd.tunnel import uapi
 from overlayd.tunnel.interface import ITunnel
+from overlayd.tunnel.uapi_socket import UapiSocket
 from overlayd.tunnel.userspace import UserspaceTunnel
 from tests import tunnel_contract
 from tests.machine.processes import LIMIT, Ending, kill, stop, tunnel_process
@@ -61,7 +62,7 @@ def ip(*words: str) -> None:
 def by_hand(*lines: str) -> None:
     """Change the device as another program does."""
     text = "\n".join(["set=1", *lines, "", ""])
-    answer = uapi_socket.ask("wg0", text.encode())
+    answer = UapiSocket("wg0").ask(text.encode())
     assert answer is not None, "no device"
     uapi.check(answer)
 

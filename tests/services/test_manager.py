@@ -206,11 +206,18 @@ class PeerManagerTests(SynchronousTestCase):
         """What a failing pass stirs up in the kernel does not overtake its retry."""
         self.manager.startService()
         self.manager.kernel_announced("wg0 was removed")
-        self.finish(result(FAILED))
+        self.finish(result(MADE, FAILED))
         self.manager.kernel_announced("wg0 was removed")
         self.clock.advance(19.9)
         self.assertEqual(len(self.calls), 1)
         self.clock.advance(0.1)
+        self.assertEqual(len(self.calls), 2)
+
+    def test_announced_while_the_device_cannot_be_read(self) -> None:
+        """What others change is repaired at once also then: such a pass announces nothing."""
+        self.manager.startService()
+        self.finish(TunnelError("it does not answer"))
+        self.manager.kernel_announced("a rule of ours was removed")
         self.assertEqual(len(self.calls), 2)
 
     def test_announced_while_a_pass_runs(self) -> None:
