@@ -202,7 +202,7 @@ class PeerManager(Service):
         busy, self._busy = self._busy, None
         announced, self._announced = self._announced, ""
         if self.running:
-            if self.attempts:
+            if self.attempts and not (announced and not self._changes_failed):
                 self._schedule(self._retry(self.attempts - 1), "the last pass failed")
             else:
                 self._schedule_next(announced)

@@ -206,18 +206,11 @@ class PeerManagerTests(SynchronousTestCase):
         """What a failing pass stirs up in the kernel does not overtake its retry."""
         self.manager.startService()
         self.manager.kernel_announced("wg0 was removed")
-        self.finish(result(MADE, FAILED))
+        self.finish(result(FAILED))
         self.manager.kernel_announced("wg0 was removed")
         self.clock.advance(19.9)
         self.assertEqual(len(self.calls), 1)
         self.clock.advance(0.1)
-        self.assertEqual(len(self.calls), 2)
-
-    def test_announced_while_the_device_cannot_be_read(self) -> None:
-        """What others change is repaired at once also then: such a pass announces nothing."""
-        self.manager.startService()
-        self.finish(TunnelError("it does not answer"))
-        self.manager.kernel_announced("a rule of ours was removed")
         self.assertEqual(len(self.calls), 2)
 
     def test_announced_while_a_pass_runs(self) -> None:
@@ -295,6 +288,16 @@ class PeerManagerTests(SynchronousTestCase):
         self.clock.advance(40.0)
         self.finish(result(left=inventory("a")))
         self.assertEqual((self.manager.attempts, self.manager.trouble), (0, None))
+
+    def test_announced_while_the_tunnel_is_asked_in_vain(self) -> None:
+        """What the kernel announces in the seconds that this takes does not wait for the retry."""
+        self.manager.startService()
+        self.finish(result(left=inventory("a")))
+        self.clock.advance(SHORTEST_PERIOD)
+        self.manager.kernel_announced("a rule was removed")
+        self.finish(result(error="it does not answer"))
+        self.clock.advance(0)
+        self.assertEqual((len(self.calls), self.calls[-1].reads), (3, Reads.NETWORK))
 
     def test_memory_goes_from_pass_to_pass(self) -> None:
         """Each plan gets what the plan before it remembered."""
