@@ -122,7 +122,7 @@ class ScopeLaws(SynchronousTestCase):
     @law
     @given(universes(), universes())
     def test_drift(self, universe: Universe, other: Universe) -> None:
-        """What somebody did to the peers is repaired as a pass over everything would."""
+        """What somebody did to peers and link is repaired as a pass over everything would."""
         daemon = self.at_rest(universe)
         daemon.there = Machine(disturbed(daemon.there.observe(), other.observed))
         whole = daemon.there.copy()
@@ -132,7 +132,11 @@ class ScopeLaws(SynchronousTestCase):
 
 
 def disturbed(there: Observed, other: Observed) -> Observed:
-    """Our machine with the peers that another one has."""
+    """Our machine with the peers that another one has, and its link narrower than it was."""
+    links = dict(there.links)
+    if SETTINGS.wg_dev in links:
+        links[SETTINGS.wg_dev] = evolve(links[SETTINGS.wg_dev], mtu=1280)
+    there = evolve(there, links=links)
     if there.device is None or other.device is None:
         return there
     return evolve(there, device=evolve(there.device, peers=other.device.peers))
