@@ -34,7 +34,9 @@ class QuietTests(MeshTestCase):
             for text in (POD, POD_GONE):
                 for n in range(PODS):
                     address = self.one.node.pod_cidr[100 + n]
-                    self.one.run("ip", "-batch", "-", given=text.format(n=n, address=address))
+                    self.one.node.namespace.run(
+                        "ip", "-batch", "-", given=text.format(n=n, address=address)
+                    )
 
     def test_own_writes(self) -> None:
         """A repair causes one pass more, in which all is well, and no storm."""
