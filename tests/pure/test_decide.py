@@ -43,7 +43,7 @@ class Daemon:
 
     def one_pass(self, reads: bool, now: Now = NOW) -> Plan:
         observed = self.there.observe()
-        if self.standing is not None and not reads:
+        if self.standing is not None and not (reads or self.standing.network_changed):
             observed = self.standing.observed
         holders = holders_in(observed.device, self.standing)
         decided = decide(
