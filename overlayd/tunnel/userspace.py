@@ -90,7 +90,7 @@ class UserspaceTunnel:
         """The link goes with its process. No other wireguard-go has this socket."""
         try:
             if _link_exists(self._link):
-                uapi_socket.end(self._link)
+                self._socket.end()
             elif (reading := self._reading()) is not None:
                 self._end_without_link(reading)
         except TunnelError as error:

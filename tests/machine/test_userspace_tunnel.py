@@ -174,10 +174,10 @@ class ProcessTests(RealCase):
         with Ending(tunnel_process("wg0")):
             self.done(tunnel, END)
         self.assertRaises(OSError, socket.if_nametoindex, "wg0")
-        self.assertFalse(os.path.exists(uapi_socket.path_of("wg0")))
+        self.assertFalse(os.path.exists(UapiSocket("wg0").path))
         self.assertEqual(tunnel_process("wg1"), other)
         socket.if_nametoindex("wg1")
-        self.assertIsNotNone(uapi_socket.ask("wg1", uapi.GET))
+        self.assertIsNotNone(UapiSocket("wg1").ask(uapi.GET))
 
     def test_ended_without_its_link(self) -> None:
         """A process of ours whose link was renamed is ended; one of somebody else is not."""
