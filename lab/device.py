@@ -55,11 +55,14 @@ class DeviceSocket:
         """Give the device another private key."""
         self._set(f"private_key={key.raw.hex()}\n")
 
+    def take_key_away(self) -> None:
+        self._set(f"private_key={bytes(32).hex()}\n")
+
     def listen(self, port: int) -> None:
         self._set(f"listen_port={port}\n")
 
     def add_peer(self, key: PublicKey, endpoint: str, *prefixes: IPv4Network) -> None:
-        """Add a peer, with prefixes that are taken from whoever has them."""
+        """Add a peer, or change one, with prefixes that are taken from whoever has them."""
         allowed = "".join(f"allowed_ip={prefix}\n" for prefix in prefixes)
         self._set(f"public_key={key.raw.hex()}\nendpoint={endpoint}\n{allowed}")
 

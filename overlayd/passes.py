@@ -157,12 +157,15 @@ def preview(network: Network, tunnel: ITunnel, settings: Settings, work: Work) -
 
 def _observe(network: Network, tunnel: ITunnel, settings: Settings, work: Work) -> Observed:
     """Read as much as the work wants; the tunnel in any case if its link is another one."""
-    before = work.standing.observed if work.standing else None
-    if before is not None and work.reads is Reads.NOTHING:
+    standing, reads = work.standing, work.reads
+    before = standing.observed if standing else None
+    if standing is not None and standing.network_changed:
+        reads = max(reads, Reads.NETWORK)
+    if before is not None and reads is Reads.NOTHING:
         return before
     observed = network.observe()
     same = before is not None and _index(before, settings) == _index(observed, settings)
-    if before is not None and same and work.reads is Reads.NETWORK:
+    if before is not None and same and reads is Reads.NETWORK:
         return evolve(observed, device=before.device, remembered=tunnel.remembered())
     return evolve(observed, device=tunnel.observe(), remembered=tunnel.remembered())
 

@@ -65,7 +65,7 @@ def build(reactor: Any, configuration: Configuration) -> MultiService:
     settings = configuration.settings
     network, tunnel = Network(), UserspaceTunnel(settings.wg_dev)
     writes = ApiServer(configuration.access)
-    machine = OneThread(reactor, "machine")
+    machine = OneThread(reactor, "machine", interrupt=tunnel.interrupt)
     reader = OneThread(reactor, "node-watch")
     writer = OneThread(reactor, "api-writes", interrupt=writes.abort)
 

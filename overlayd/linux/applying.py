@@ -166,7 +166,7 @@ def _refuse_foreign(route: Route) -> None:
     with rtnetlink() as kernel:
         same = [
             r
-            for r in read_routes(kernel, read_links(kernel))
+            for r in read_routes(kernel, read_links(kernel), of_kind=0)
             if r.destination == route.destination and r.metric == route.metric
         ]
     if not same or any(r.protocol != PROTOCOL and r.link != route.link for r in same):

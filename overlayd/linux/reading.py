@@ -77,14 +77,19 @@ def read_addresses(kernel: Rtnetlink, links: Mapping[int, Link]) -> Iterator[Add
             yield Address(link.name, IPv6Interface((raw, length)))
 
 
-def read_routes(kernel: Rtnetlink, links: Mapping[int, Link]) -> Iterator[Route]:
-    """The unicast routes of the main table. A multipath route is several, one for each hop."""
+def read_routes(
+    kernel: Rtnetlink, links: Mapping[int, Link], of_kind: int = rt.UNICAST
+) -> Iterator[Route]:
+    """The unicast routes of the main table. A multipath route is several, one for each hop.
+
+    `of_kind` 0 reads those that lead nowhere too, such as a blackhole.
+    """
     for wanted in (AF_INET, AF_INET6):
-        request = struct.pack("=BBBBBBBBI", wanted, 0, 0, 0, rt.TABLE_MAIN, 0, 0, rt.UNICAST, 0)
+        request = struct.pack("=BBBBBBBBI", wanted, 0, 0, 0, rt.TABLE_MAIN, 0, 0, of_kind, 0)
         for body in kernel.dump(rt.GETROUTE, request):
             family, _, table, _, kind, flags = rt.ROUTE.unpack_from(body)
-            found = (family, table, kind, flags & _CLONED)
-            if found == (wanted, rt.TABLE_MAIN, rt.UNICAST, 0):
+            found = (family, table, flags & _CLONED)
+            if found == (wanted, rt.TABLE_MAIN, 0) and of_kind in (kind, 0):
                 yield from _routes(body, links)
 
 

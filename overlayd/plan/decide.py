@@ -41,6 +41,7 @@ def decide(
     if (
         inventory is None
         or standing is None
+        or standing.network_changed  # what it observed is no measure of what was changed since
         or not _builds_on(settings, inventory, observed, standing)
     ):
         return plan(settings, inventory, observed, memory, now)

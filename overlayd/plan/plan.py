@@ -1,6 +1,6 @@
 """The whole decision of one pass: from settings, inventory, machine and time to changes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from ipaddress import IPv4Address
 
 from attrs import evolve
@@ -61,7 +61,7 @@ def plan(
             *machine.add_rules(settings, observed),
             *machine.make_device(settings, there),
             *machine.add_address(settings, there, address),
-            *peers.grant_peers(there.device, wanted, _why_new(there, wanted, inventory.changed)),
+            *peers.grant_peers(there.device, wanted, _why_new(there, wanted, memory.names)),
             *_lead_traffic(settings, observed, there, source, wanted),
             *peers.move_endpoints(there.device, wanted, memory, now),
             *peers.trim_peers(there.device, wanted, braked.held),
@@ -107,7 +107,7 @@ def _dialled(there: Ground, wanted: Desired) -> Iterator[IPAddress]:
 
 
 def _why_new(
-    there: Ground, wanted: Desired, changed: frozenset[str]
+    there: Ground, wanted: Desired, known: Mapping[PublicKey, str]
 ) -> Callable[[WantedPeer], str]:
     had = {wanted.owners.behind.get(key) for key in there.device.peers}
 
@@ -116,7 +116,7 @@ def _why_new(
             return machine.NEW
         if peer.node in had:
             return f"the key of {peer.node} changed"
-        return "the node joined" if peer.node in changed else "missing"
+        return "missing" if peer.key in known else "the node joined"
 
     return why
 

@@ -9,7 +9,9 @@ from overlayd.model.changes import (
     Change,
     GrantPeer,
     MoveEndpoint,
+    NetworkChange,
     Outcome,
+    RemoveLink,
     RemovePeer,
     TrimPeer,
 )
@@ -32,7 +34,8 @@ class Standing:
     """What the next plan may build on, so that it need not look at everything.
 
     `unsettled` are the Nodes that this pass changed something for: what they claim is looked at
-    once more.
+    once more. `network_changed` tells that it changed links, addresses, routes or rules: they are
+    to be read again.
     """
 
     inventory: Inventory
@@ -40,6 +43,7 @@ class Standing:
     holders: Holders
     plan: Plan
     unsettled: frozenset[str] = frozenset()
+    network_changed: bool = False
 
 
 def holders_in(device: Device | None, before: Standing | None) -> Holders:
@@ -77,9 +81,11 @@ def stand(
     acknowledged = all(outcome.error is None for outcome in outcomes)
     if inventory is None or observed.device is None or plan.own.overlay_address is None:
         return None
-    if not acknowledged or (outcomes and plan.about is None):
+    changes = [outcome.change for outcome in outcomes]
+    of_network = [change for change in changes if isinstance(change, NetworkChange)]
+    if not acknowledged or (plan.about is None and len(of_network) < len(changes)):
         return None
-    followed = _follow(observed.device.peers, holders, (o.change for o in outcomes))
+    followed = _follow(observed.device.peers, holders, changes)
     if followed is None:
         return None
     peers, holders = followed
@@ -88,7 +94,8 @@ def stand(
         evolve(observed, device=evolve(observed.device, peers=peers)),
         holders,
         plan,
-        frozenset(_node(outcome.change) for outcome in outcomes) - {""},
+        frozenset(map(_node, changes)) - {""},
+        bool(of_network),
     )
 
 
@@ -116,6 +123,10 @@ def _follow(
                 for prefix in peers[key].allowed_ips:
                     holders = holders.discard(prefix, key)
                 peers = peers.delete(key)
+            case RemoveLink():
+                return None  # and with it the device
+            case _ if isinstance(change, NetworkChange):
+                continue
             case _:
                 return None
     return peers, holders

@@ -202,7 +202,7 @@ class PeerManager(Service):
         busy, self._busy = self._busy, None
         announced, self._announced = self._announced, ""
         if self.running:
-            if self.attempts:
+            if self.attempts and not (announced and not self._changes_failed):
                 self._schedule(self._retry(self.attempts - 1), "the last pass failed")
             else:
                 self._schedule_next(announced)
@@ -281,7 +281,7 @@ class PeerManager(Service):
         self._readings.took(work, result)
         if result.error is None:
             self._memory, self._standing = result.plan.memory, result.standing
-        if work.inventory is not None and work.inventory is self._passed:
+        if self.result is not None and work.inventory is self._passed:
             self.drift.count(result, report.began, work.now.monotonic)
         failed = bool(result.failures) or self._readings.tunnel_is_silent
         if not failed:

@@ -18,9 +18,10 @@ from overlayd.model.changes import (
 from overlayd.model.errors import TunnelError
 from overlayd.model.keys import PrivateKey, PublicKey
 from overlayd.model.machine import Device
-from overlayd.tunnel import uapi, uapi_socket, wireguard_go
+from overlayd.tunnel import uapi, wireguard_go
 from overlayd.tunnel.interface import ITunnel
 from overlayd.tunnel.requests import Encoder, split
+from overlayd.tunnel.uapi_socket import UapiSocket
 
 
 @implementer(ITunnel)
@@ -31,6 +32,7 @@ class UserspaceTunnel:
 
     def __init__(self, wg_dev: str) -> None:
         self._link = wg_dev
+        self._socket = UapiSocket(wg_dev)
         self._last: uapi.Reading | None = None
         self._read: PrivateKey | None = None
         self._kept: PrivateKey | None = None
@@ -58,11 +60,15 @@ class UserspaceTunnel:
                 outcomes += self._set(run)
         return outcomes
 
+    def interrupt(self) -> None:
+        """Stop waiting for the process, and ask it nothing more, for good. From any thread."""
+        self._socket.interrupt()
+
     def close(self) -> None:
         """There is nothing to let go of: every request has a connection of its own."""
 
     def _reading(self) -> uapi.Reading | None:
-        answer = uapi_socket.ask(self._link, uapi.GET)
+        answer = self._socket.ask(uapi.GET)
         self._last = None if answer is None else uapi.parse(answer, self._last)
         return self._last
 
@@ -84,7 +90,7 @@ class UserspaceTunnel:
         """The link goes with its process. No other wireguard-go has this socket."""
         try:
             if _link_exists(self._link):
-                uapi_socket.end(self._link)
+                self._socket.end()
             elif (reading := self._reading()) is not None:
                 self._end_without_link(reading)
         except TunnelError as error:
@@ -99,11 +105,11 @@ class UserspaceTunnel:
         """
         if reading.device.public_key is None or reading.device.public_key != self.remembered():
             raise TunnelError(
-                f"a process answers at {uapi_socket.path_of(self._link)}, but no link "
+                f"a process answers at {self._socket.path}, but no link "
                 f"{self._link} is here: it was renamed, or is of another network namespace. "
                 "End that process, or use another --wg-dev"
             )
-        uapi_socket.end(self._link)
+        self._socket.end()
 
     # --- changing it ---
 
@@ -150,7 +156,7 @@ class UserspaceTunnel:
         for change in changes:
             if isinstance(change, SetListenPort):
                 self._check_port(change.port)
-        answer = uapi_socket.ask(self._link, encoder.encode(changes))
+        answer = self._socket.ask(encoder.encode(changes))
         if answer is None:
             raise TunnelError(f"no tunnel answers for {self._link}")
         uapi.check(answer)

@@ -6,7 +6,13 @@ from contextlib import contextmanager
 from twisted.trial.unittest import SynchronousTestCase
 
 from lab import private
-from lab.eventually import CLUSTER, SERVER_BACK, eventually, eventually_none
+from lab.eventually import (
+    CLUSTER,
+    REPAIR_UNANNOUNCED,
+    SERVER_BACK,
+    eventually,
+    eventually_none,
+)
 from lab.flow import Flow
 from lab.mesh import Member, Mesh
 from lab.topology import pings
@@ -82,6 +88,17 @@ class MeshTestCase(SynchronousTestCase):
             ends = (m.daemon.log().splitlines()[-_LOG_LINES:] for m in self.mesh.members.values())
             lines = (line for end in ends for line in ("", *end))
             raise AssertionError("\n".join((str(error), *lines))) from error
+
+    @contextmanager
+    def told_by(self, member: Member, *lines: str) -> Iterator[None]:
+        """What happens in the body is in the log of a daemon: each line, with its reason."""
+        before = len(member.daemon.log())
+        yield
+        eventually_none(
+            REPAIR_UNANNOUNCED,
+            "the log tells it",
+            lambda: [line for line in lines if line not in member.daemon.log()[before:]],
+        )
 
     def wait_until_whole(self, limit: float = CLUSTER) -> None:
         eventually_none(limit, "no path is broken", self.mesh.broken_paths)

@@ -11,24 +11,28 @@ LIMIT = 10.0
 """Seconds for a process to end."""
 
 
-def tunnel_process(link: str) -> int:
+def tunnel_process(link: str, beside: int | str = "self") -> int:
     """The process id of the one wireguard-go that runs for a link of our own network namespace.
+
+    `beside` is a process of another one.
 
     :raises LookupError: there is none, or more than one.
     """
     command = b"wireguard-go\0" + link.encode() + b"\0"
     found = [
-        p for p in Path("/proc").glob("[0-9]*/cmdline") if _read(p) == command and _ours(p.parent)
+        process
+        for process in Path("/proc").glob("[0-9]*")
+        if _read(process / "cmdline") == command and _beside(process, beside)
     ]
     if len(found) != 1:
         raise LookupError(f"{len(found)} processes of wireguard-go {link}")
-    return int(found[0].parent.name)
+    return int(found[0].name)
 
 
-def _ours(process: Path) -> bool:
-    """Whether a process is in our network namespace; the lab's nodes are in others."""
+def _beside(process: Path, other: int | str) -> bool:
+    """Whether two processes are in one network namespace; each of the lab's nodes has its own."""
     try:
-        return os.path.samefile(process / "ns/net", "/proc/self/ns/net")
+        return os.path.samefile(process / "ns/net", f"/proc/{other}/ns/net")
     except OSError:
         return False
 

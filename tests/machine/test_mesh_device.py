@@ -1,13 +1,17 @@
 """Someone takes a node's WireGuard device apart, and the mesh puts it together again."""
 
-import os
-import signal
-from pathlib import Path
+import re
 
 from lab.eventually import REPAIR, REPAIR_UNANNOUNCED, eventually
-from lab.mesh import Member
+from lab.topology import OVERLAY
 from overlayd.model.keys import PrivateKey
 from tests.machine.mesh import MeshTestCase
+from tests.machine.processes import kill, tunnel_process
+
+ANOTHER = str(OVERLAY[200 << 8 | 9])
+OPERATORS = "192.0.2.9"
+
+_INET = re.compile(r"inet (\S+)/32 ")
 
 
 class DeviceTests(MeshTestCase):
@@ -19,7 +23,8 @@ class DeviceTests(MeshTestCase):
         That peer goes on with a session which is gone: it would need 15 s to find out by itself.
         """
         key = self.key(self.one)
-        with self.fault_on(self.one):
+        told = self.told_by(self.one, "make device wg0 (there is none)")
+        with self.fault_on(self.one), told:
             self.one.run("ip", "link", "del", "wg0")
             self.wait_until_pinged(self.two, self.one, REPAIR)
         self.assertEqual(self.key(self.one), key)
@@ -28,31 +33,65 @@ class DeviceTests(MeshTestCase):
         """A device whose process was killed is back with its key."""
         key = self.key(self.one)
         with self.fault_on(self.one):
-            os.kill(_wireguard_go(self.one), signal.SIGKILL)
+            kill(tunnel_process("wg0", self.one.node.namespace.pid))
             self.wait_until_pinged(self.two, self.one, REPAIR)
         self.assertEqual(self.key(self.one), key)
 
     def test_set_down(self) -> None:
         """A device that was set down is up again, with its routes."""
-        with self.fault_on(self.one):
+        with self.fault_on(self.one), self.told_by(self.one, "bring wg0 up (it is down)"):
             self.one.run("ip", "link", "set", "wg0", "down")
             self.wait_until_pinged(self.two, self.one, REPAIR)
 
-    def test_address_removed(self) -> None:
-        """The overlay address is back after someone removed it."""
-        with self.fault_on(self.one):
+    def test_address_replaced(self) -> None:
+        """The overlay address is back after someone put another one in its place.
+
+        What is no overlay address is an operator's, and stays.
+        """
+        address = self.one.node.overlay_address
+        told = self.told_by(
+            self.one,
+            f"add address {address}/32 to wg0 (it is our overlay address)",
+            f"remove address {ANOTHER}/32 from wg0 (our overlay address is {address})",
+        )
+        with self.fault_on(self.one), told:
             self.one.run("ip", "addr", "flush", "dev", "wg0")
-            eventually(REPAIR, "the address is back", lambda: self._has_its_address(self.one))
+            for added in (ANOTHER, OPERATORS):
+                self.one.run("ip", "addr", "add", f"{added}/32", "dev", "wg0")
+            wanted = {str(address), OPERATORS}
+            eventually(REPAIR, "the addresses are right", lambda: self._addresses() == wanted)
+            self.one.run("ip", "addr", "del", f"{OPERATORS}/32", "dev", "wg0")
+
+    def test_alias_changed(self) -> None:
+        """The mark by which the next daemon knows the device is back; its key says it is ours."""
+        told = self.told_by(self.one, "mark link wg0 as ours (it is not marked)")
+        with self.fault_on(self.one), told:
+            self.one.run("ip", "link", "set", "wg0", "alias", "somebody's")
+            eventually(REPAIR, "the mark is back", lambda: "alias overlayd" in self._link())
 
     def test_mtu_changed(self) -> None:
         """The MTU is the underlay's less 80 again after someone changed it."""
-        with self.fault_on(self.one):
+        told = self.told_by(self.one, "set MTU of wg0 to 1420 (the way to the peers has it)")
+        with self.fault_on(self.one), told:
             self.one.run("ip", "link", "set", "wg0", "mtu", "1300")
-            eventually(
-                REPAIR,
-                "the MTU is right",
-                lambda: "mtu 1420" in self.one.run("ip", "link", "show", "dev", "wg0"),
-            )
+            eventually(REPAIR, "the MTU is right", lambda: "mtu 1420" in self._link())
+
+    def test_port_changed(self) -> None:
+        """A device that was told to listen elsewhere is found again by those who dial it."""
+        told = self.told_by(self.one, "listen on UDP port 51820 (it listened on 51999)")
+        with self.fault_on(self.one), told:
+            self.one.daemon.device.listen(51999)
+            self.wait_until_pinged(self.two, self.one, REPAIR_UNANNOUNCED)
+            self.assertEqual(self._port(), 51820)
+
+    def test_key_taken_away(self) -> None:
+        """A device whose key was taken away gets that key back, and is reached at once after."""
+        key = self.key(self.one)
+        told = self.told_by(self.one, "set private key (the device has no key)")
+        with self.fault_on(self.one), told:
+            self.one.daemon.device.take_key_away()
+            self.wait_until_pinged(self.two, self.one, REPAIR_UNANNOUNCED)
+        self.assertEqual(self.key(self.one), key)
 
     def test_key_replaced(self) -> None:
         """A key that an operator gives the device is taken, announced, and replaces the old one."""
@@ -63,19 +102,12 @@ class DeviceTests(MeshTestCase):
             self.wait_for_peers(self.three, self.one, self.two)
         self.assertEqual(self.key(self.one), new.public())
 
-    def _has_its_address(self, member: Member) -> bool:
-        address = f"inet {member.node.overlay_address}/32 "
-        return address in member.run("ip", "addr", "show", "dev", "wg0")
+    def _addresses(self) -> set[str]:
+        return set(_INET.findall(self.one.run("ip", "addr", "show", "dev", "wg0")))
 
+    def _link(self) -> str:
+        return self.one.run("ip", "link", "show", "dev", "wg0")
 
-def _wireguard_go(member: Member) -> int:
-    """The process behind a node's device."""
-    here = os.stat(f"/proc/{member.node.namespace.pid}/ns/net").st_ino
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            name = (folder / "comm").read_text().strip()
-            if name == "wireguard-go" and os.stat(folder / "ns/net").st_ino == here:
-                return int(folder.name)
-        except OSError:
-            continue
-    raise LookupError(f"no wireguard-go on {member.name}")
+    def _port(self) -> int | None:
+        reading = self.one.daemon.device.read()
+        return reading.port if reading else None

@@ -3,6 +3,7 @@
 from lab.eventually import REPAIR, REPAIR_UNANNOUNCED, eventually
 from lab.flow import Flow
 from lab.mesh import Member
+from lab.topology import PODS
 from tests.machine.mesh import MeshTestCase
 
 
@@ -29,6 +30,17 @@ class RouteTests(MeshTestCase):
         """All routes through the device come back, and what has none meanwhile goes nowhere."""
         self._breaks("ip", "route", "flush", "dev", "wg0")
 
+    def test_route_replaced(self) -> None:
+        """A route that someone replaced leads to where it led, with the source that it had."""
+        for replaced in (("dev", "wg0"), ("dev", "wg0", "src", str(self.one.node.address))):
+            with self.told_by(self.one, f"route {PODS} through wg0", "(it differed)"):
+                self._breaks("ip", "route", "replace", str(PODS), "proto", "87", *replaced)
+
+    def test_route_made_a_hole(self) -> None:
+        """So does one that was made a hole in which all packets vanish."""
+        with self.told_by(self.one, f"route {PODS} through wg0"):
+            self._breaks("ip", "route", "replace", "blackhole", str(PODS), "proto", "87")
+
     def test_our_protocol_flushed(self) -> None:
         """All routes with our protocol number come back."""
         self._breaks("ip", "route", "flush", "proto", "87")
@@ -36,6 +48,12 @@ class RouteTests(MeshTestCase):
     def test_rules_deleted(self) -> None:
         """The rules that refuse what no route took come back."""
         self._breaks("ip", "rule", "flush", "protocol", "87")
+
+    def test_one_rule_deleted(self) -> None:
+        """Each of them comes back by itself."""
+        for priority, kind in (("5180", "lookup main"), ("5181", "unreachable")):
+            with self.told_by(self.one, f"add rule to {PODS} {kind}", "never leave in the clear"):
+                self._breaks("ip", "rule", "del", "to", str(PODS), "priority", priority)
 
     def test_device_and_then_rules_deleted(self) -> None:
         """First the device goes with its routes, then the rules: nothing leaves in the clear.

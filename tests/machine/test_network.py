@@ -145,6 +145,14 @@ class OursAloneTests(StackTestCase):
         applied(self, SetRoute(ROUTE, WHY))
         self.assertEqual({(r.link, r.protocol) for r in self.routes_to(PODS)}, {("wg0", PROTOCOL)})
 
+    def test_hole_in_the_place(self) -> None:
+        """A route that leads nowhere is replaced if it is ours by its protocol, and only then."""
+        ip("route add blackhole 10.244.0.0/16 proto static")
+        self.assertIn("ip route del 10.244.0.0/16", self.error_of(SetRoute(ROUTE, WHY)))
+        ip("route replace blackhole 10.244.0.0/16 proto 87")
+        applied(self, SetRoute(ROUTE, WHY))
+        self.assertEqual(self.routes_to(PODS), {ROUTE})
+
     def test_foreign_route_is_not_removed(self) -> None:
         """Removing our route leaves one that differs from it by its protocol only."""
         ip("route add 10.244.0.0/16 dev wg0 proto static src 100.64.0.7")

@@ -10,21 +10,29 @@ from twisted.trial.unittest import SynchronousTestCase
 from lab import private
 from lab.eventually import eventually
 from overlayd.linux.network import Network
-from overlayd.model.changes import AddRule, EnableForwarding, GiveKey, MakeDevice, MoveEndpoint
+from overlayd.model.changes import (
+    AddRule,
+    EnableForwarding,
+    GiveKey,
+    MakeDevice,
+    MoveEndpoint,
+    SetRoute,
+)
 from overlayd.model.keys import PublicKey
 from overlayd.model.node import Inventory, Node
 from overlayd.model.settings import Settings
 from overlayd.model.status import StateName
-from overlayd.passes import NOT_TRIED, PassResult, Work, preview, run_pass
+from overlayd.passes import NOT_TRIED, PassResult, Reads, Work, preview, run_pass
 from overlayd.plan.result import Memory, Now, Plan
 from overlayd.tunnel.userspace import UserspaceTunnel
-from tests.machine.processes import kill, tunnel_process
+from tests.machine.processes import kill, stop, tunnel_process
 from tests.machine.stack import ip
 from tests.tunnel_contract.case import REFUSED
 
 LINK = "pass0"
 NOW = Now(monotonic=100.0, wall=1_000_000.0)
 SETTINGS = Settings(node_name="a", wg_dev=LINK)
+NOW = Now(monotonic=100.0, wall=1_000_000.0)
 INVENTORY = Inventory(
     nodes={
         "a": Node(
@@ -132,6 +140,20 @@ class PassTests(SynchronousTestCase):
         result = self.run_pass(None)
         self.assertEqual(result.failures, ())
         self.assertEqual(result.public_key, key)
+
+    def test_a_repair_of_the_network_alone(self) -> None:
+        """It is read again before anything builds on it, and for that the tunnel is not asked."""
+        self.run_pass()
+        whole = self.run_pass()
+        stop(tunnel_process(LINK))
+        ip("rule del to 10.244.0.0/16 priority 5181", "route flush dev " + LINK)
+        work = Work(INVENTORY, Memory(), NOW, whole.standing, Reads.NETWORK)
+        repaired = run_pass(self.network, self.tunnel, SETTINGS, work)
+        made = {type(outcome.change) for outcome in repaired.outcomes}
+        self.assertEqual((repaired.error, made), (None, {AddRule, SetRoute}))
+        work = evolve(work, standing=repaired.standing, reads=Reads.NOTHING)
+        after = run_pass(self.network, self.tunnel, SETTINGS, work)
+        self.assertEqual((after.error, after.outcomes), (None, ()))
 
     def test_foreign_device(self) -> None:
         """A device that is not ours stays as it is, and its key is not taken for ours later."""

@@ -16,8 +16,9 @@ from overlayd.passes import Work, run_pass
 from overlayd.plan.result import Memory, Now
 from overlayd.teardown import NOT_TRIED, TakenDown, take_down
 from overlayd.testing.memory import MemoryDevice, MemoryTunnel
-from overlayd.tunnel import uapi, uapi_socket
+from overlayd.tunnel import uapi
 from overlayd.tunnel.interface import ITunnel
+from overlayd.tunnel.uapi_socket import UapiSocket
 from overlayd.tunnel.userspace import UserspaceTunnel
 from tests.machine.processes import LIMIT, Ending, kill, stop, tunnel_process
 from tests.machine.stack import clean, ip, make_tunnel
@@ -57,7 +58,7 @@ class TeardownTests(SynchronousTestCase):
             done = self.take_down()
         self.assertEqual((self.failures(done), done.error, done.foreign), ([], None, ()))
         self.assertBare()
-        self.assertFalse(os.path.exists(uapi_socket.path_of(LINK)))
+        self.assertFalse(os.path.exists(UapiSocket(LINK).path))
         self.assertTrue(done.forwarding)
         self.assertTrue(self.network.observe().forwarding)
         self.assertEqual(self.take_down(), TakenDown((), (), forwarding=True))
@@ -86,7 +87,7 @@ class TeardownTests(SynchronousTestCase):
         self.assertBare()
         self.assertEqual(ip("rule show"), before)
         self.assertEqual(tunnel_process("other0"), other)
-        self.assertIsNotNone(uapi_socket.ask("other0", uapi.GET))
+        self.assertIsNotNone(UapiSocket("other0").ask(uapi.GET))
 
     def test_foreign_link(self) -> None:
         """A link of our name that is not ours stays with its process, and is named."""
@@ -146,7 +147,7 @@ class TeardownTests(SynchronousTestCase):
         done = self.take_down()
         self.assertEqual((self.failures(done), done.error), ([], None))
         self.assertIn(f"a process that answers for {LINK}", done.foreign[0])
-        self.assertIsNotNone(uapi_socket.ask(LINK, uapi.GET))
+        self.assertIsNotNone(UapiSocket(LINK).ask(uapi.GET))
         subprocess.run([*there, "ip", "link", "del", LINK], check=True)
 
 

@@ -24,8 +24,9 @@ from overlayd.model.errors import TunnelError
 from overlayd.model.keys import PrivateKey, PublicKey
 from overlayd.model.node import Endpoint
 from overlayd.testing.memory import any_key
-from overlayd.tunnel import uapi, uapi_socket
+from overlayd.tunnel import uapi
 from overlayd.tunnel.interface import ITunnel
+from overlayd.tunnel.uapi_socket import UapiSocket
 from overlayd.tunnel.userspace import UserspaceTunnel
 from tests import tunnel_contract
 from tests.machine.processes import LIMIT, Ending, kill, stop, tunnel_process
@@ -61,7 +62,7 @@ def ip(*words: str) -> None:
 def by_hand(*lines: str) -> None:
     """Change the device as another program does."""
     text = "\n".join(["set=1", *lines, "", ""])
-    answer = uapi_socket.ask("wg0", text.encode())
+    answer = UapiSocket("wg0").ask(text.encode())
     assert answer is not None, "no device"
     uapi.check(answer)
 
@@ -173,10 +174,10 @@ class ProcessTests(RealCase):
         with Ending(tunnel_process("wg0")):
             self.done(tunnel, END)
         self.assertRaises(OSError, socket.if_nametoindex, "wg0")
-        self.assertFalse(os.path.exists(uapi_socket.path_of("wg0")))
+        self.assertFalse(os.path.exists(UapiSocket("wg0").path))
         self.assertEqual(tunnel_process("wg1"), other)
         socket.if_nametoindex("wg1")
-        self.assertIsNotNone(uapi_socket.ask("wg1", uapi.GET))
+        self.assertIsNotNone(UapiSocket("wg1").ask(uapi.GET))
 
     def test_ended_without_its_link(self) -> None:
         """A process of ours whose link was renamed is ended; one of somebody else is not."""

@@ -100,6 +100,18 @@ class BrakeTests(SynchronousTestCase):
         memory = Memory(populations=((900.0, 100), (930.0, 4), (990.0, 100)))
         self.assertEqual(len(gone(self.decide(crowd(5), 30, memory))), 0)
 
+    def test_a_wall_clock_that_jumps(self) -> None:
+        """The brake neither ends nor lasts longer for it: it goes by the clock that cannot jump."""
+        for jump in (-3600.0, 86400.0):
+            first = self.decide(crowd(4), 9)
+            jumped = Now(1299.0, WALL + 1299.0 + jump)
+            (remaining,) = {
+                h.remaining for h in self.decide(crowd(4), 9, first.memory, jumped).held
+            }
+            self.assertEqual(remaining, 1.0)
+            after = self.decide(crowd(4), 9, first.memory, evolve(jumped, monotonic=1301.0))
+            self.assertEqual(len(gone(after)), 4)
+
     def test_populations_are_few(self) -> None:
         """Many passes in a minute leave a bounded memory, with a count that is a minute old."""
         memory = Memory()

@@ -43,7 +43,7 @@ class Daemon:
 
     def one_pass(self, reads: bool, now: Now = NOW) -> Plan:
         observed = self.there.observe()
-        if self.standing is not None and not reads:
+        if self.standing is not None and not (reads or self.standing.network_changed):
             observed = self.standing.observed
         holders = holders_in(observed.device, self.standing)
         decided = decide(
@@ -122,7 +122,7 @@ class ScopeLaws(SynchronousTestCase):
     @law
     @given(universes(), universes())
     def test_drift(self, universe: Universe, other: Universe) -> None:
-        """What somebody did to the peers is repaired as a pass over everything would."""
+        """What somebody did to peers and link is repaired as a pass over everything would."""
         daemon = self.at_rest(universe)
         daemon.there = Machine(disturbed(daemon.there.observe(), other.observed))
         whole = daemon.there.copy()
@@ -132,7 +132,11 @@ class ScopeLaws(SynchronousTestCase):
 
 
 def disturbed(there: Observed, other: Observed) -> Observed:
-    """Our machine with the peers that another one has."""
+    """Our machine with the peers that another one has, and its link narrower than it was."""
+    links = dict(there.links)
+    if SETTINGS.wg_dev in links:
+        links[SETTINGS.wg_dev] = evolve(links[SETTINGS.wg_dev], mtu=1280)
+    there = evolve(there, links=links)
     if there.device is None or other.device is None:
         return there
     return evolve(there, device=evolve(there.device, peers=other.device.peers))

@@ -144,9 +144,10 @@ class OrderTests(SynchronousTestCase):
 
     def test_reasons(self) -> None:
         """A new peer's reason tells a Node that joined from a peer that somebody removed."""
-        for changed, why in ((["b"], "the node joined"), ([], "missing")):
-            (change,) = planned(working(), inventory(NODE_B, changed=changed)).changes
-            self.assertEqual(change.why, why)
+        joined = planned(working(), inventory(NODE_B))
+        removed = planned(working(), inventory(NODE_B), joined.memory)
+        self.assertEqual([c.why for c in joined.changes], ["the node joined"])
+        self.assertEqual([c.why for c in removed.changes], ["missing"])
         (change,) = planned(working(peer(OLD)), inventory()).changes
         self.assertEqual(change.why, "no Node announces its key")
 

@@ -19,6 +19,7 @@ from overlayd.control.commands import (
     ListHistoryChanges,
     ListPlan,
     Resync,
+    Teardown,
 )
 from overlayd.control.responders import LISTS, PLAN_LISTS
 from overlayd.model.changes import RemovePeer
@@ -104,7 +105,7 @@ PAGED = (
     Paged(ListHistory, {}, lambda item: item["why"]),
     Paged(ListHistoryChanges, {"number": 7}, lambda item: item["change"]),
 )
-NOT_PAGED = {GetStatus, Resync, Confirm, GetPlan}
+NOT_PAGED = {GetStatus, Resync, Confirm, GetPlan, Teardown}
 
 
 class PagesTests(ControlTestCase):

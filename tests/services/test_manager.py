@@ -192,6 +192,16 @@ class PeerManagerTests(SynchronousTestCase):
         self.clock.advance(0.5)
         self.assertEqual(len(self.calls), passes + 1)
 
+    def test_a_fight_without_an_inventory_slows_down(self) -> None:
+        """So it is while there is no API server that would say what the cluster wants."""
+        self.start()
+        for _ in range(6):
+            self.manager.kernel_announced("wg0 changed")
+            self.finish(result(MADE))
+        passes = len(self.calls)
+        self.manager.kernel_announced("wg0 changed")
+        self.assertEqual(len(self.calls), passes)
+
     def test_a_failure_that_announces_itself(self) -> None:
         """What a failing pass stirs up in the kernel does not overtake its retry."""
         self.manager.startService()
@@ -278,6 +288,16 @@ class PeerManagerTests(SynchronousTestCase):
         self.clock.advance(40.0)
         self.finish(result(left=inventory("a")))
         self.assertEqual((self.manager.attempts, self.manager.trouble), (0, None))
+
+    def test_announced_while_the_tunnel_is_asked_in_vain(self) -> None:
+        """What the kernel announces in the seconds that this takes does not wait for the retry."""
+        self.manager.startService()
+        self.finish(result(left=inventory("a")))
+        self.clock.advance(SHORTEST_PERIOD)
+        self.manager.kernel_announced("a rule was removed")
+        self.finish(result(error="it does not answer"))
+        self.clock.advance(0)
+        self.assertEqual((len(self.calls), self.calls[-1].reads), (3, Reads.NETWORK))
 
     def test_memory_goes_from_pass_to_pass(self) -> None:
         """Each plan gets what the plan before it remembered."""
