@@ -27,6 +27,10 @@ Document = dict[str, Any]
 class ApiRefused(Exception):
     """The API server answered with an error; its status code and its words."""
 
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
 
 class Cluster:
     """The API server, which can be killed, hung and started anew, and its Nodes.
@@ -79,7 +83,11 @@ class Cluster:
 
     def create(self, node: Node | BareNode) -> None:
         """Create the Node as a kubelet and the controller manager would."""
-        self.request("POST", _NODES, node_document(node))
+        self.create_document(node_document(node))
+
+    def create_document(self, node: Document) -> None:
+        """Create a Node from its document, which may lie."""
+        self.request("POST", _NODES, node)
 
     def register(self, node: Node) -> None:
         """Create the Node as a kubelet does: without podCIDRs."""
@@ -120,7 +128,11 @@ class Cluster:
 
     def reset_watches(self) -> None:
         """Reset the connection of every watch."""
-        self.request("POST", "/testing/reset-watches")
+        self.fault("reset-watches")
+
+    def fault(self, name: str, **arguments: Any) -> None:
+        """Cause a fault that the server has built in (`overlayd.testing.apiserver.controls`)."""
+        self.request("POST", f"/testing/{name}", arguments)
 
     def state(self) -> Document:
         """What the server says of itself: version, nodes, open_watches."""
@@ -147,7 +159,7 @@ class Cluster:
         finally:
             connection.close()
         if answer.status >= 300:
-            raise ApiRefused(f"{method} {path}: {answer.status} {content.decode()}")
+            raise ApiRefused(answer.status, f"{method} {path}: {answer.status} {content.decode()}")
         document: Document = json.loads(content or b"{}")
         return document
 

@@ -103,7 +103,7 @@ class Namespace:
 
     def connect(self, address: str, port: int, limit: float) -> socket.socket:
         """A TCP connection made from in here, for use out there."""
-        with open("/proc/self/ns/net") as ours, open(f"/proc/{self.pid}/ns/net") as theirs:
+        with open("/proc/thread-self/ns/net") as ours, open(f"/proc/{self.pid}/ns/net") as theirs:
             _enter_network(theirs.fileno())
             try:
                 return socket.create_connection((address, port), timeout=limit)
@@ -121,6 +121,10 @@ class Namespace:
                 continue
         self._holder.wait()
 
+    def running(self, name: str) -> list[int]:
+        """The processes in here whose command has this name."""
+        return [pid for pid in self.inhabitants() if _name_of(pid) == name]
+
     def inhabitants(self) -> list[int]:
         """The processes in this network namespace, the holder among them."""
         here = os.stat(f"/proc/{self.pid}/ns/net").st_ino
@@ -132,6 +136,13 @@ class Namespace:
             except OSError:
                 continue
         return found
+
+
+def _name_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""  # it has ended meanwhile
 
 
 def _take_interrupts() -> None:

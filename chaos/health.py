@@ -1,0 +1,117 @@
+"""What a whole node looks like, and what is wrong with one that is not."""
+
+from collections.abc import Iterator, Mapping
+from http.client import HTTPException
+from ipaddress import IPv4Network
+
+from chaos.cluster_faults import BAD
+from lab.cluster import ApiRefused, Cluster, Document
+from lab.mesh import Member
+from lab.topology import OVERLAY, PODS
+from overlayd.model.keys import PublicKey
+from overlayd.model.node import ADDRESS_ANNOTATION, KEY_ANNOTATION
+
+Peers = Mapping[PublicKey, frozenset[str]]
+
+_PORT = 51820
+_SHOW = "ip -d link show dev wg0; ip addr show dev wg0; ip rule; ip route"
+_COMPLAINTS = ("Traceback", "nobody thought of", "an error in overlayd itself")
+
+
+class Health:
+    """Compares every node with what the Nodes of the cluster say now."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._nodes: dict[str, Document] = {}
+        self._held: set[tuple[str, PublicKey]] = set()
+
+    def read_cluster(self) -> list[str]:
+        """Read the Nodes; what is wrong with the API server."""
+        try:
+            self._nodes = {node["metadata"]["name"]: node for node in self._cluster.nodes()}
+        except (ApiRefused, OSError, HTTPException) as error:
+            return [f"the API server does not answer: {error!r}"]
+        return []
+
+    def wrongs(self, member: Member) -> list[str]:
+        """What is wrong with a node, by the Nodes as they were last read."""
+        return [f"{member.name}: {wrong}" for wrong in self._wrong(member, self._nodes)]
+
+    def _wrong(self, member: Member, nodes: Mapping[str, Document]) -> Iterator[str]:
+        if not member.daemon.running:
+            yield "its daemon has ended"
+            return
+        if len(member.node.namespace.running("wireguard-go")) != 1:
+            yield "there is not exactly one wireguard-go"
+        yield from _wrong_machine(member)
+        reading = member.daemon.device.read()
+        if reading is None or reading.key is None:
+            yield "the device does not answer, or has no key"
+            return
+        if reading.port != _PORT:
+            yield f"it listens on {reading.port}"
+        if _key(nodes.get(member.name, {})) != reading.key:
+            yield "it announces another key than it has"
+        yield from self._wrong_peers(member, reading.peers, nodes)
+
+    def _wrong_peers(
+        self, member: Member, has: Peers, nodes: Mapping[str, Document]
+    ) -> Iterator[str]:
+        good = {
+            key: (name, _claims(node))
+            for name, node in nodes.items()
+            if name != member.name and not name.startswith(BAD) and (key := _key(node))
+        }
+        for key, (name, claims) in good.items():
+            if has.get(key) != claims:
+                yield f"its peer {name} has {sorted(has.get(key, ()))}"
+        bad = {_key(node) for name, node in nodes.items() if name.startswith(BAD)}
+        strange = {key for key in has if key not in good and key not in bad}
+        if any((member.name, key) not in self._held for key in strange):
+            self._ask_for_held(member)
+        for key in strange:
+            if (member.name, key) not in self._held:
+                yield f"a peer {key} is neither a Node's nor held"
+
+    def _ask_for_held(self, member: Member) -> None:
+        status = member.daemon.status() or {}
+        for held in status.get("held", ()):
+            self._held.add((member.name, PublicKey.parse(held["publicKey"])))
+
+
+def complaints(member: Member) -> list[str]:
+    """Lines of a daemon's log that no daemon should ever write."""
+    return [
+        line for line in member.daemon.log().splitlines() if any(c in line for c in _COMPLAINTS)
+    ]
+
+
+def _wrong_machine(member: Member) -> Iterator[str]:
+    shown = member.node.namespace.attempt("sh", "-c", _SHOW).stdout
+    address = member.node.overlay_address
+    wanted = ["alias overlayd", "mtu 1420", "UP", f"inet {address}/32 "]
+    for network in (OVERLAY, PODS):
+        wanted += [f"to {network} lookup main suppress_prefixlength", f"to {network} unreachable"]
+        wanted.append(_route(network, str(address)))
+    for text in wanted:
+        if text not in shown:
+            yield f"ip(8) does not show {text!r}"
+
+
+def _route(network: IPv4Network, source: str) -> str:
+    return f"{network} dev wg0 proto 87 scope link src {source}"
+
+
+def _key(node: Document) -> PublicKey | None:
+    text = node.get("metadata", {}).get("annotations", {}).get(KEY_ANNOTATION)
+    try:
+        return PublicKey.parse(text) if text else None
+    except ValueError:
+        return None
+
+
+def _claims(node: Document) -> frozenset[str]:
+    address = node["metadata"]["annotations"].get(ADDRESS_ANNOTATION)
+    pods = node["spec"].get("podCIDRs", ())
+    return frozenset((*pods, f"{address}/32")) if address else frozenset(pods)
