@@ -80,11 +80,6 @@ def remove_peer(one: Member, other: Member) -> None:
         one.daemon.device.remove_peer(reading.key)
 
 
-def delete_device_and_rules(one: Member) -> None:
-    one.run("ip", "link", "del", "wg0")
-    one.run("ip", "rule", "flush", "protocol", "87")
-
-
 def stop_forwarding(one: Member) -> None:
     one.node.forward(False)
 

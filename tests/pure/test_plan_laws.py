@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 from itertools import pairwise
 
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -14,8 +14,13 @@ from overlayd.model.node import Claim, Inventory, IPNetwork
 from overlayd.plan.overlay import inside
 from overlayd.plan.plan import plan
 from overlayd.plan.result import Memory, Plan
-from tests.pure.machine_in_memory import Machine, interface
+from overlayd.tunnel.requests import Encoder
+from tests.pure.half_done import lines_of, obey, requests_in
+from tests.pure.machine_in_memory import OUR_KEY, Machine, interface
 from tests.pure.universes import NOW, SETTINGS, Universe, settle, universes
+
+SPARE = PublicKey(b"\x63" * 32)
+"""The throw-away peer of a request that trims."""
 
 law = settings(deadline=None, max_examples=200, derandomize=True)
 
@@ -158,13 +163,37 @@ class PlanLaws(SynchronousTestCase):
     def test_a_pass_that_is_cut_short_is_finished_by_the_next(
         self, universe: Universe, data: st.DataObject
     ) -> None:
-        """From every beginning of the list of changes a new daemon reaches the goal."""
+        """From every beginning of the list of changes a daemon, new or not, reaches the goal."""
+        machine = Machine(universe.observed)
+        decided = planned(universe, machine)
+        made = data.draw(st.integers(0, len(decided.changes)))
+        machine.apply_all(decided.changes[:made])
+        self._finish(universe, machine, data.draw(st.sampled_from((Memory(), decided.memory))))
+
+    @law
+    @given(universes(), st.data())
+    def test_a_request_that_is_half_done_is_finished_by_the_next_pass(
+        self, universe: Universe, data: st.DataObject
+    ) -> None:
+        """From every beginning of a request's lines a daemon, new or not, reaches the goal."""
+        machine = Machine(universe.observed)
+        decided = planned(universe, machine)
+        requests = list(requests_in(decided.changes))
+        assume(requests)
+        before, request = data.draw(st.sampled_from(requests))
+        machine.apply_all(decided.changes[:before])
+        device = machine.tunnel.device
+        assert device is not None
+        owners = {p: peer.key for peer in device.peers.values() for p in peer.allowed_ips}
+        lines = lines_of(Encoder(OUR_KEY, SPARE, owners).encode(request))
+        obey(device, lines[: data.draw(st.integers(0, len(lines)))])
+        self._finish(universe, machine, data.draw(st.sampled_from((Memory(), decided.memory))))
+
+    def _finish(self, universe: Universe, machine: Machine, memory: Memory) -> None:
+        """The next passes end where one that nothing stopped would have ended."""
         whole = Machine(universe.observed)
-        changes = planned(universe, whole).changes
-        machine = whole.copy()
         settle(universe.inventory, whole, Memory())
-        machine.apply_all(changes[: data.draw(st.integers(0, len(changes)))])
-        passes = settle(universe.inventory, machine, Memory())
+        passes = settle(universe.inventory, machine, memory)
         self.assertLessEqual(passes, 2 if contested_keys(universe.inventory) else 1)
         if not planned(universe, whole).quarantines:
             self.assertEqual(machine.observe(), whole.observe())
