@@ -77,7 +77,7 @@ class Performance:
         began, lasting = time.monotonic(), True
         while running:
             if lasting and time.monotonic() - began >= what.lasts:
-                self._end(running)
+                self._end(running, what.of_server)
                 lasting = False
             # A server that is broken is not asked: the Nodes stay as they were read last.
             refused = [] if lasting and what.of_server else self._health.read_cluster()
@@ -90,11 +90,11 @@ class Performance:
         context.__enter__()
         return _Running(deal, context, None if deal.fault.lasting else time.monotonic())
 
-    def _end(self, running: list[_Running]) -> None:
+    def _end(self, running: list[_Running], of_server: bool) -> None:
         """The API server comes back first: what ends other faults may need it."""
         for one in sorted(running, key=lambda r: not r.deal.fault.of_server):
             one.context.__exit__(None, None, None)
-            if one.since is None or one.deal.fault.told:
+            if one.since is None or (of_server and one.deal.fault.told):
                 one.since = time.monotonic()
 
     def _over(self, one: _Running, what: Round, refused: list[str]) -> bool:

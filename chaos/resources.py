@@ -56,12 +56,14 @@ class Resources:
     def grown(self) -> Iterator[str]:
         """What is not flat."""
         for (name, _), readings in self._readings.items():
-            if len(readings) >= ENOUGH:
-                for what in _grown(readings):
-                    yield f"{name}'s daemon has more {what}: {readings[WARM]}, now {readings[-1]}"
+            for what in grown(readings):
+                yield f"{name}'s daemon has more {what}: {readings[WARM]}, now {readings[-1]}"
 
 
-def _grown(readings: list[Reading]) -> Iterator[str]:
+def grown(readings: list[Reading]) -> Iterator[str]:
+    """What of a process is not flat; nothing where the readings are too few to tell."""
+    if len(readings) < ENOUGH:
+        return
     early, late = readings[WARM : WARM + 2], readings[-2:]
     if min(r.memory for r in late) > max(r.memory for r in early) + MEMORY:
         yield "memory"
