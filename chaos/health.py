@@ -1,11 +1,12 @@
 """What a whole node looks like, and what is wrong with one that is not."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from http.client import HTTPException
 from ipaddress import IPv4Network
 
 from chaos.cluster_faults import BAD
 from lab.cluster import ApiRefused, Cluster, Document
+from lab.device import Reading
 from lab.mesh import Member
 from lab.topology import OVERLAY, PODS
 from overlayd.model.keys import PublicKey
@@ -14,7 +15,7 @@ from overlayd.model.node import ADDRESS_ANNOTATION, KEY_ANNOTATION
 Peers = Mapping[PublicKey, frozenset[str]]
 
 _PORT = 51820
-_SHOW = "ip -d link show dev wg0; ip addr show dev wg0; ip rule; ip route"
+_SHOW = "addr show dev wg0\nrule\nroute\n"
 _COMPLAINTS = ("Traceback", "nobody thought of", "an error in overlayd itself")
 
 
@@ -34,39 +35,39 @@ class Health:
             return [f"the API server does not answer: {error!r}"]
         return []
 
-    def wrongs(self, member: Member) -> list[str]:
-        """What is wrong with a node, by the Nodes as they were last read."""
-        return [f"{member.name}: {wrong}" for wrong in self._wrong(member, self._nodes)]
+    def wrongs(self, members: Sequence[Member]) -> list[str]:
+        """What is wrong with nodes, by the Nodes as they were last read.
 
-    def _wrong(self, member: Member, nodes: Mapping[str, Document]) -> Iterator[str]:
-        if not member.daemon.running:
-            yield "its daemon has ended"
-            return
-        if len(member.node.namespace.running("wireguard-go")) != 1:
-            yield "there is not exactly one wireguard-go"
-        yield from _wrong_machine(member)
-        reading = member.daemon.device.read()
+        The devices come first, all of them at once: Nodes come and go meanwhile.
+        """
+        readings = [(member, member.daemon.device.read()) for member in members]
+        wrong = [
+            f"{member.name}: {what}"
+            for member, reading in readings
+            for what in self._wrong_device(member, reading)
+        ]
+        return wrong or [f"{m.name}: {what}" for m in members for what in _wrong_machine(m)]
+
+    def _wrong_device(self, member: Member, reading: Reading | None) -> Iterator[str]:
         if reading is None or reading.key is None:
             yield "the device does not answer, or has no key"
             return
         if reading.port != _PORT:
             yield f"it listens on {reading.port}"
-        if _key(nodes.get(member.name, {})) != reading.key:
+        if _key(self._nodes.get(member.name, {})) != reading.key:
             yield "it announces another key than it has"
-        yield from self._wrong_peers(member, reading.peers, nodes)
+        yield from self._wrong_peers(member, reading.peers)
 
-    def _wrong_peers(
-        self, member: Member, has: Peers, nodes: Mapping[str, Document]
-    ) -> Iterator[str]:
+    def _wrong_peers(self, member: Member, has: Peers) -> Iterator[str]:
         good = {
             key: (name, _claims(node))
-            for name, node in nodes.items()
+            for name, node in self._nodes.items()
             if name != member.name and not name.startswith(BAD) and (key := _key(node))
         }
         for key, (name, claims) in good.items():
             if has.get(key) != claims:
                 yield f"its peer {name} has {sorted(has.get(key, ()))}"
-        bad = {_key(node) for name, node in nodes.items() if name.startswith(BAD)}
+        bad = {_key(node) for name, node in self._nodes.items() if name.startswith(BAD)}
         strange = {key for key in has if key not in good and key not in bad}
         if any((member.name, key) not in self._held for key in strange):
             self._ask_for_held(member)
@@ -81,14 +82,15 @@ class Health:
 
 
 def complaints(member: Member) -> list[str]:
-    """Lines of a daemon's log that no daemon should ever write."""
-    return [
-        line for line in member.daemon.log().splitlines() if any(c in line for c in _COMPLAINTS)
-    ]
+    """What no daemon should ever do: lines in its log, and processes that it forgot."""
+    lines = member.daemon.log().splitlines()
+    found = [f"it logged {line}" for line in lines if any(c in line for c in _COMPLAINTS)]
+    tunnels = len(member.node.namespace.running("wireguard-go"))
+    return found if tunnels == 1 else [*found, f"{tunnels} processes of wireguard-go"]
 
 
 def _wrong_machine(member: Member) -> Iterator[str]:
-    shown = member.node.namespace.attempt("sh", "-c", _SHOW).stdout
+    shown = member.node.namespace.attempt("ip", "-force", "-d", "-batch", "-", given=_SHOW).stdout
     address = member.node.overlay_address
     wanted = ["alias overlayd", "mtu 1420", "UP", f"inet {address}/32 "]
     for network in (OVERLAY, PODS):

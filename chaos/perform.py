@@ -117,17 +117,18 @@ class Performance:
         return False
 
     def _wrongs(self, numbers: tuple[int, ...]) -> list[str]:
-        return [wrong for n in numbers for wrong in self._health.wrongs(self._members[n])]
+        members = [self._members[number] for number in numbers]
+        ended = [f"{m.name}'s daemon has ended" for m in members if not m.daemon.running]
+        return ended or self._health.wrongs(members)
 
     def _broken_paths(self, numbers: tuple[int, ...]) -> list[str]:
-        """Which paths from and to these nodes do not work now."""
+        """Which paths between pods of these nodes and of others do not work now."""
         return broken(
-            path
+            paths(self._members[one], self._members[other])[0]
             for near in numbers
             for far in self._members
             if near != far
             for one, other in ((near, far), (far, near))
-            for path in paths(self._members[one], self._members[other])
         )
 
     def _nothing_leaked(self) -> None:

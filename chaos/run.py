@@ -78,7 +78,7 @@ class Run:
     def _judge(self) -> None:
         for member in self._mesh.members.values():
             for line in complaints(member):
-                self._show.broke(f"{member.name} logged: {line}")
+                self._show.broke(f"{member.name}: {line}")
         for growth in self._resources.grown():
             self._show.broke(growth)
 

@@ -1,0 +1,115 @@
+"""SIGKILL at any moment of a cold join."""
+
+import os
+import sys
+import time
+from collections import Counter
+from random import Random, SystemRandom
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from chaos.ghosts import document
+from chaos.health import Health
+from lab import private
+from lab.eventually import FORMING, REPAIR, eventually, eventually_none
+from lab.flow import Flow
+from lab.mesh import Mesh, paths
+from overlayd.model.keys import PrivateKey
+from overlayd.model.node import KEY_ANNOTATION
+from tests.machine.forks import Forks
+
+INSTANTS = 50
+GHOSTS = 10
+
+JOINS = 3
+"""That are measured before: what is killed is killed before it could be over."""
+
+
+class KillTests(SynchronousTestCase):
+    """Node 1 joins a mesh of two others, and of Nodes that have no machine."""
+
+    skip = private.missing()
+
+    def setUp(self) -> None:
+        self.mesh = Mesh()
+        self.addCleanup(self.mesh.close)
+        self.cluster = self.mesh.cluster
+        self.cluster.start()
+        for number in range(GHOSTS):
+            self.cluster.create_document(document(number, PrivateKey.generate().public()))
+        self.mesh.join(2, 3)
+        self.mesh.wait_until_whole()
+        self.one = self.mesh.add_machine(1)
+        self.forks = Forks(self.one.node, self.cluster.url)
+        self.health = Health(self.cluster)
+
+    def test_fifty_instants_of_a_cold_join(self) -> None:
+        """Killed at whatever moment of its first start, the next start makes the node whole.
+
+        Others lose nothing meanwhile, and nothing is ever sent in the clear.
+        """
+        seed = int(os.environ.get("OVERLAYD_SEED") or SystemRandom().randrange(10**6))
+        sys.stdout.write(f"the instants come from OVERLAYD_SEED={seed}\n")
+        random = Random(seed)
+        seen: Counter[str] = Counter()
+        with Flow(self.mesh.members[2].pod, self.mesh.members[3].pod) as flow:
+            took = self._measure_joins()
+            for number in range(INSTANTS):
+                self._leave()
+                instant = random.uniform(0.0, took)
+                self.forks.run(instant)
+                seen[self._reached()] += 1
+                self.forks.start()
+                self._wait_until_whole(f"killed {number} after {instant:.3f} s, seed {seed}")
+            there, back = flow.finish()
+        sys.stdout.write(f"killed within {took:.2f} s: {dict(seen)}\n")
+        self.assertEqual((there.lost, back.lost), ((), ()), "bystanders lost packets")
+        counts = self.mesh.capture.counts()
+        self.assertEqual((counts.plaintext, counts.missed), (0, 0), str(counts.samples))
+
+    def _measure_joins(self) -> float:
+        """Join without being killed, and again; the shortest time until the node was announced."""
+        self.cluster.create(self.one.node)
+        times = []
+        while True:
+            began = time.monotonic()
+            self.forks.start()
+            eventually(FORMING, "the node is announced", self._announced)
+            times.append(time.monotonic() - began)
+            self._wait_until_whole("never killed")
+            if len(times) == JOINS:
+                return min(times)
+            self._leave()
+
+    def _leave(self) -> None:
+        """Leave nothing of the daemon on the node, and a new Node in the cluster."""
+        self.forks.kill()
+        self.one.run("ip", "link", "del", "wg0")
+        self.one.run("ip", "rule", "flush", "protocol", "87")
+        self.one.node.forward(False)
+        self.cluster.delete(self.one.name)
+        self.cluster.create(self.one.node)
+
+    def _reached(self) -> str:
+        """How far the daemon had come that was killed."""
+        if self._announced():
+            return "announced"
+        reading = self.one.daemon.device.read()
+        if reading is not None:
+            return "peers made" if reading.peers else "device made"
+        rules = self.one.run("ip", "rule", "show", "protocol", "87")
+        return "rules made" if rules else "nothing made"
+
+    def _announced(self) -> bool:
+        annotations = self.cluster.get(self.one.name)["metadata"].get("annotations", {})
+        return KEY_ANNOTATION in annotations
+
+    def _wait_until_whole(self, when: str) -> None:
+        members = list(self.mesh.members.values())
+
+        def wrongs() -> list[str]:
+            return self.health.read_cluster() + self.health.wrongs(members)
+
+        eventually_none(FORMING, f"the node is whole, {when}", wrongs)
+        way = paths(self.one, self.mesh.members[2])[0]
+        eventually(REPAIR, f"packets go from {way.name}, {when}", way.works)
