@@ -9,7 +9,7 @@ from chaos.fault import Stage
 from chaos.health import Health
 from chaos.schedule import Deal, Round
 from chaos.tally import Tally
-from lab.eventually import CLUSTER, SERVER_BACK, eventually_none
+from lab.eventually import CLUSTER, REPAIR_UNANNOUNCED, SERVER_BACK, eventually_none
 from lab.flow import Flow, Report
 from lab.mesh import Member, broken, paths
 
@@ -42,7 +42,7 @@ class Performance:
             try:
                 bystanders.carry()
                 self._break(what)
-                self.wait_until_whole(CLUSTER)
+                self.wait_until_whole(REPAIR_UNANNOUNCED)
                 bystanders.carry()
             finally:
                 lost = {deal: flow.finish() for deal, flow in victims.items()}
@@ -80,8 +80,8 @@ class Performance:
                 self._end(running, what.of_server)
                 lasting = False
             # A server that is broken is not asked: the Nodes stay as they were read last.
-            refused = [] if lasting and what.of_server else self._health.read_cluster()
-            running = [one for one in running if not self._over(one, what, refused)]
+            ask = not (lasting and what.of_server)
+            running = [one for one in running if not self._over(one, what, ask)]
             time.sleep(_INTERVAL)
 
     def _cause(self, deal: Deal) -> _Running:
@@ -97,7 +97,7 @@ class Performance:
             if one.since is None or (of_server and one.deal.fault.told):
                 one.since = time.monotonic()
 
-    def _over(self, one: _Running, what: Round, refused: list[str]) -> bool:
+    def _over(self, one: _Running, what: Round, ask: bool) -> bool:
         """Whether it is repaired.
 
         :raises AssertionError: its time is over, and it is not.
@@ -105,7 +105,7 @@ class Performance:
         if one.since is None:
             return False
         looked = time.monotonic()
-        wrong = refused if one.deal.fault.of_server else []
+        wrong = self._health.read_cluster() if ask else []
         wrong = wrong or self._wrongs(one.deal.nodes or tuple(self._members))
         wrong = wrong or self._broken_paths(one.deal.nodes)
         if not wrong:

@@ -27,14 +27,17 @@ Value = TypeVar("Value")
 def eventually(limit: float, what: str, probe: Callable[[], Value]) -> Value:
     """Ask until the answer is true in Python's sense; that answer.
 
+    The last question is asked after the limit: one that takes long costs nobody his time.
+
     :raises AssertionError: it was not within `limit` seconds; names `what` and the last answer.
     """
     started = time.monotonic()
     while True:
+        late = time.monotonic() - started > limit
         answer = probe()
         if answer:
             return answer
-        if time.monotonic() - started > limit:
+        if late:
             raise AssertionError(f"not within {limit:g} s: {what} (last answer: {answer!r})")
         time.sleep(_INTERVAL)
 
