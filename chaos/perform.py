@@ -107,7 +107,7 @@ class Performance:
         looked = time.monotonic()
         wrong = self._health.read_cluster() if ask else []
         wrong = wrong or self._wrongs(one.deal.nodes or tuple(self._members))
-        wrong = wrong or self._broken_paths(one.deal.nodes)
+        wrong = wrong or self._broken_paths(one.deal, what)
         if not wrong:
             self._tally.repaired(one.deal, looked - one.since)
             return True
@@ -121,12 +121,16 @@ class Performance:
         ended = [f"{m.name}'s daemon has ended" for m in members if not m.daemon.running]
         return ended or self._health.wrongs(members)
 
-    def _broken_paths(self, numbers: tuple[int, ...]) -> list[str]:
-        """Which paths between pods of these nodes and of others do not work now."""
+    def _broken_paths(self, deal: Deal, what: Round) -> list[str]:
+        """Which paths between its nodes' pods and others do not work now.
+
+        Those to a node that another fault harms have to work once all are repaired.
+        """
+        others = {n for other in what.deals if other is not deal for n in other.harmed}
         return broken(
             paths(self._members[one], self._members[other])[0]
-            for near in numbers
-            for far in self._members
+            for near in deal.nodes
+            for far in self._members.keys() - others
             if near != far
             for one, other in ((near, far), (far, near))
         )

@@ -22,7 +22,7 @@ FAULTS = (
 
 NODES = (1, 2, 3, 4, 5)
 
-_LOG_LINES = 15
+_LOG_LINES = 30
 
 
 class Run:
