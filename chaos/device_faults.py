@@ -104,7 +104,8 @@ FAULTS = (
         "a route deleted",
         _commanded("ip", "route", "del", "10.244.0.0/16", "dev", "wg0"),
     ),
-    Fault("rules deleted", _commanded("ip", "rule", "flush", "protocol", "87"), harms=False),
+    # ip(8) takes the rule that lets packets through before the one that refuses them.
+    Fault("rules deleted", _commanded("ip", "rule", "flush", "protocol", "87")),
     Fault("wireguard-go killed", _done(kill_process)),
     Fault("wireguard-go suspended", suspend_process, lasting=True, limit=REPAIR_UNANNOUNCED),
     Fault("key taken away", _done(take_key), limit=REPAIR_UNANNOUNCED),

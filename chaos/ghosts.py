@@ -16,10 +16,10 @@ from overlayd.model.node import ADDRESS_ANNOTATION, KEY_ANNOTATION
 STANDING = 30
 """How many are there at the start; half as many more come and go."""
 
-CROWD = range(60, 90)
-"""Those that go all at once: nearly half of all peers, so that the brake has to hold them."""
+CROWD = range(60, 120)
+"""Those that go all at once: more than half of all peers, so that the brake has to hold most."""
 
-CANARY = 90
+CANARY = 120
 """The one that changes its key to show that the API server is followed."""
 
 WAIT = (2.0, 6.0)
