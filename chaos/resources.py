@@ -2,7 +2,7 @@
 
 A daemon is read at rest, after each round. Of a process that was read at least five times the first
 two readings are its warming up; the least of the last two must not be above the most of the next
-two, by more than the tolerance of memory. A daemon that is started again is another process.
+two by more than is tolerated. A daemon that is started again is another process.
 """
 
 import os
@@ -18,6 +18,10 @@ MEMORY = 8.0
 
 More is a leak: an hour has 400 rounds.
 """
+
+THREADS = 1
+DESCRIPTORS = 2
+"""What the writer of annotations takes for good when it first has something to write."""
 
 WARM = 2
 ENOUGH = WARM + 3
@@ -67,9 +71,9 @@ def grown(readings: list[Reading]) -> Iterator[str]:
     early, late = readings[WARM : WARM + 2], readings[-2:]
     if min(r.memory for r in late) > max(r.memory for r in early) + MEMORY:
         yield "memory"
-    if min(r.threads for r in late) > max(r.threads for r in early):
+    if min(r.threads for r in late) > max(r.threads for r in early) + THREADS:
         yield "threads"
-    if min(r.descriptors for r in late) > max(r.descriptors for r in early):
+    if min(r.descriptors for r in late) > max(r.descriptors for r in early) + DESCRIPTORS:
         yield "descriptors"
 
 

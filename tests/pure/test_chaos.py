@@ -5,7 +5,7 @@ from itertools import islice
 from twisted.trial.unittest import SynchronousTestCase
 
 from chaos import ghosts, schedule
-from chaos.resources import MEMORY, Reading, grown
+from chaos.resources import DESCRIPTORS, MEMORY, THREADS, Reading, grown
 from chaos.run import FAULTS, NODES
 
 ROUNDS = 200
@@ -78,9 +78,10 @@ class ResourceTests(SynchronousTestCase):
         self.assertEqual(self._grown(*warming, (60.0, 9, 99), (60.0, 4, 16)), [])
 
     def test_growing(self) -> None:
-        """One thread or descriptor more is growth, and memory beyond what is tolerated."""
+        """More than is tolerated of threads, descriptors or memory is growth."""
         warm = [(60.0, 4, 16)] * 4
-        self.assertEqual(self._grown(*warm, *[(60.0, 5, 16)] * 2), ["threads"])
-        self.assertEqual(self._grown(*warm, *[(60.0, 4, 17)] * 2), ["descriptors"])
-        self.assertEqual(self._grown(*warm, *[(60.0 + MEMORY, 4, 16)] * 2), [])
+        most = (60.0 + MEMORY, 4 + THREADS, 16 + DESCRIPTORS)
+        self.assertEqual(self._grown(*warm, *[most] * 2), [])
         self.assertEqual(self._grown(*warm, *[(60.1 + MEMORY, 4, 16)] * 2), ["memory"])
+        self.assertEqual(self._grown(*warm, *[(60.0, 5 + THREADS, 16)] * 2), ["threads"])
+        self.assertEqual(self._grown(*warm, *[(60.0, 4, 17 + DESCRIPTORS)] * 2), ["descriptors"])
