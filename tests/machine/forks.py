@@ -1,8 +1,8 @@
 """Daemons that are killed at a moment of their life that is exact to the millisecond.
 
 As a program, inside a node: it has imported overlayd already, so that a daemon begins at once. It
-reads lines of JSON: {"for": SECONDS, "arguments": [...]} starts `twistd` with these arguments, and
-kills it after that time; without "for" it is left running, and only told of: {"pid": ...}.
+reads lines of JSON. {"arguments": [...]} starts `twistd` with these; with "for" it is killed after
+so many seconds, counted from when the path "once" exists, if that is given. {} kills the last one.
 """
 
 import json
@@ -18,6 +18,8 @@ import overlayd.service
 from lab.conversation import Conversation
 from lab.topology import Node
 
+_LIMIT = 10.0  # seconds for a path to be there
+
 assert overlayd.service  # imported before any fork, all of it
 
 
@@ -31,9 +33,10 @@ class Forks:
         ]
         self._program = Conversation(node.namespace, "tests.machine.forks")
 
-    def run(self, seconds: float) -> None:
-        """Start a daemon, and kill it after some time."""
-        self._program.ask(json.dumps({"for": seconds, "arguments": self._arguments}))
+    def run(self, seconds: float, once: str) -> None:
+        """Start a daemon, and kill it after some time, or so long after a path is there."""
+        order = {"for": seconds, "once": once, "arguments": self._arguments}
+        self._program.ask(json.dumps(order))
 
     def start(self) -> None:
         """Start a daemon that goes on."""
@@ -59,6 +62,12 @@ def _fork(arguments: Sequence[str]) -> int:
     os._exit(0)
 
 
+def _wait_for(path: str) -> None:
+    limit = time.monotonic() + _LIMIT
+    while not os.path.exists(path) and time.monotonic() < limit:
+        time.sleep(0.001)
+
+
 def _end(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
@@ -70,10 +79,10 @@ def main() -> None:
     for line in sys.stdin:
         order = json.loads(line)
         if "arguments" in order:
-            began = time.monotonic()
             running = _fork(order["arguments"])
             if "for" in order:
-                time.sleep(max(0.0, began + order["for"] - time.monotonic()))
+                _wait_for(order["once"])
+                time.sleep(order["for"])
                 _end(running)
         else:
             _end(running)
