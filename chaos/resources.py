@@ -13,8 +13,8 @@ from attrs import frozen
 
 from lab.mesh import Member
 
-MEMORY = 8.0
-"""MiB by which a process may grow after it is warm: fragments, and what it has seen of the cluster.
+MEMORY = 16.0
+"""MiB by which a process may grow after it is warm: for its first key, for a list that comes anew.
 
 More is a leak: an hour has 400 rounds.
 """
