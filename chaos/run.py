@@ -1,6 +1,7 @@
 """A whole run: the mesh, the ghosts, round after round until the time is over, and the tables."""
 
 import time
+from traceback import format_exception
 
 from chaos import cluster_faults, daemon_faults, device_faults, schedule, server_faults
 from chaos.fault import Stage
@@ -51,10 +52,11 @@ class Run:
             finally:
                 self._ghosts.stop()
             self._judge()
-        except AssertionError as error:
+        except Exception as error:  # whatever it was, its seed and its rounds are needed
             self._explain(error)
-        self._conclude()
-        self._mesh.close()
+        finally:
+            self._conclude()
+            self._mesh.close()
         return not self._show.failed
 
     def _form(self) -> None:
@@ -82,9 +84,9 @@ class Run:
         for growth in self._resources.grown():
             self._show.broke(growth)
 
-    def _explain(self, error: AssertionError) -> None:
-        if str(error):
-            self._show.broke(str(error))
+    def _explain(self, error: Exception) -> None:
+        known = isinstance(error, AssertionError)
+        self._show.broke(str(error) if known else "".join(format_exception(error)))
         for member in self._mesh.members.values():
             self._show.say(f"the last that {member.name} logged:")
             for line in member.daemon.log().splitlines()[-_LOG_LINES:]:
