@@ -28,7 +28,7 @@ class TeardownTests(MeshTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.daemon = self.one.daemon
-        self.addCleanup(self._build_again)
+        self.addCleanup(self.discard_mesh)
 
     def _build_again(self) -> None:
         """A restart builds everything anew, with a new key; the mesh is whole again."""
