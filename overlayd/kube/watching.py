@@ -62,6 +62,8 @@ class Following:
             return
         match event:
             case Written(node):
+                if node.name != self._settings.node_name:
+                    node = node.as_other()
                 known = self.nodes.get(node.name)
                 before.setdefault(node.name, known)
                 if known != node:  # else the old value stays, and what shares it

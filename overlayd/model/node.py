@@ -2,8 +2,9 @@
 
 import enum
 from collections.abc import Mapping
+from types import MappingProxyType
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from immutables import Map
 
 from overlayd.model.addresses import IPAddress as IPAddress
@@ -62,6 +63,9 @@ class Fault:
     reason: str
 
 
+_NO_TEXT: Mapping[str, str] = MappingProxyType({})
+
+
 @frozen
 class Node:
     """A Node as its document says, parsed; nothing is judged against settings or other Nodes.
@@ -76,14 +80,18 @@ class Node:
     key: PublicKey | None = None
     overlay_addresses: tuple[IPAddress, ...] = ()
     pod_cidrs: tuple[IPNetwork, ...] = ()  # spec.podCIDRs, else spec.podCIDR
-    pod_cidrs_text: str = ""  # the same as the Node has them, comma-separated
+    pod_cidrs_text: str = ""  # the same as the Node has them, comma-separated; "" if not ours
     endpoint: Endpoint | None = None  # as annotated; None: the InternalIP and port 51820
     faults: tuple[Fault, ...] = ()
-    annotations: Mapping[str, str] = field(factory=dict)  # ours alone, as written
+    annotations: Mapping[str, str] = field(factory=dict)  # our five of our own Node, as written
 
     def unreadable(self, claim: Claim) -> bool:
         """Whether the Node makes a claim of this kind that could not be read."""
         return any(fault.claim is claim for fault in self.faults)
+
+    def as_other(self) -> "Node":
+        """What matters of a Node that is not ours: its values, not the text they came in."""
+        return evolve(self, annotations=_NO_TEXT, pod_cidrs_text="")
 
 
 @frozen
