@@ -44,11 +44,15 @@ class Following:
                     break
         except NotADocument as error:
             self.ending = self.ended(How.NO_EVENT, str(error))
-        return frozenset(name for name, node in before.items() if self.nodes.get(name) != node)
+        return frozenset(name for name, node in before.items() if self._differs(name, node))
 
     def ended(self, how: How, reason: str = "") -> Ending:
         """The ending of a watch that brought what was taken so far."""
         return Ending(how, version=self.version, moved=self.moved, reason=reason)
+
+    def _differs(self, name: str, before: Node | None) -> bool:
+        now = self.nodes.get(name)
+        return now is not before and now != before  # a heartbeat leaves the very same value
 
     def _apply(self, event: Event, before: dict[str, Node | None]) -> None:
         if isinstance(event, Failed):

@@ -68,9 +68,11 @@ class Search:
         while self._to_do:
             found = self._to_do.pop()
             if isinstance(found, str):
-                for inventory in (self._before, self._after):
-                    if (node := inventory.nodes.get(found)) is not None:
-                        self._from_node(node)
+                before, after = self._before.nodes.get(found), self._after.nodes.get(found)
+                if after is not None:
+                    self._from_node(after)
+                if before is not None and before is not after:
+                    self._from_node(before)
             else:
                 self._from_key(found)
         return Scope(frozenset(self._names), frozenset(self._keys))

@@ -20,6 +20,7 @@ from overlayd.services.watch_state import WatchState
 
 SHORTEST_WATCH = 300  # seconds; 5,000 daemons must not all come back at once
 LONGEST_WATCH = 600
+ALIVE_APART = 1.0  # seconds; a heartbeat of each of 5,000 Nodes would cost twice as much otherwise
 
 AFTER_A_BUG = (15.0, 30.0)
 """Seconds, at random between these: what gives the back-off may itself be what is broken."""
@@ -69,6 +70,7 @@ class NodeWatch(Service):
         self._cursor = Cursor()
         self._inventory: Inventory | None = None
         self._state = WatchState()
+        self._alive_at: float | None = None  # the thread's: when it last said so of this watch
         self._waiting: Deferred[None] | None = None
         self._done: Deferred[None] | None = None
 
@@ -142,6 +144,15 @@ class NodeWatch(Service):
             self._waiting = None
 
     def _from_thread(self, report: Report) -> None:
+        """Wake the reactor, but not to say again within a second that the watch is alive."""
+        if isinstance(report, Heard):
+            now = self._reactor.seconds()
+            if not report.moved:
+                self._alive_at = None
+            elif self._alive_at is not None and now - self._alive_at < ALIVE_APART:
+                return
+            else:
+                self._alive_at = now
         self._reactor.callFromThread(self._reported, report)
 
     def _reported(self, report: Report) -> None:
