@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from functools import cached_property
 
 from attrs import field, frozen
 from nacl.public import PrivateKey as _Curve25519
@@ -57,6 +58,10 @@ class PrivateKey:
         return cls(bytes(_Curve25519.generate()))
 
     def public(self) -> PublicKey:
+        return self._public
+
+    @cached_property
+    def _public(self) -> PublicKey:
         return PublicKey(bytes(_Curve25519(self.raw).public_key))
 
     def __repr__(self) -> str:
