@@ -39,7 +39,10 @@ reactor: Any = installed  # its type is a module to mypy
 class ThreadlessReactor(Clock):
     """A clock whose threads are this one."""
 
+    woken = 0
+
     def callFromThread(self, function: Callable[..., Any], *args: Any) -> None:
+        self.woken += 1
         function(*args)
 
 
@@ -115,6 +118,17 @@ class FollowTests(WatchCase):
         self.clock.advance(self.waits())
         self.clock.advance(self.waits())
         self.assertEqual(self.asked()[2:], ["watch 11", "watch 20"])
+
+    def test_heartbeats(self) -> None:
+        """However many heartbeats come in a second, the reactor is woken for none but the first."""
+        self.start(page([node("a")], 10), Streamed([event("ADDED", node("a", 11))]))
+        woken = self.clock.woken
+        beats = Streamed([event("MODIFIED", node("a", 12 + n)) for n in range(1_000)])
+        self.server.then = beats
+        self.clock.advance(self.waits())
+        self.assertEqual(self.clock.woken - woken, 2)  # it is open; it brought something
+        self.assertEqual(self.watch.status().heard, 0)
+        self.assertEqual(self.asked()[-1], "watch 11")
 
     def test_a_hundred_resets(self) -> None:
         """A hundred resets, with an event before or not, cause no second list at the server."""
