@@ -31,11 +31,12 @@ def main() -> None:
     _refuse()
     command = shlex.join(["./benchmark", *sys.argv[1:]])
     header = f"{_machine()}, {datetime.now(UTC):%Y-%m-%d}, `sudo {command}`"
-    runs = {size: _measured(size, arguments.node_size) for size in sorted(set(arguments.nodes))}
-    print(header)
-    for size, figures in runs.items():
+    print(header, flush=True)
+    runs = {}
+    for size in sorted(set(arguments.nodes)):
+        runs[size] = _measured(size, arguments.node_size)
         print(f"\n### {size:,} Nodes of {arguments.node_size:,} bytes\n")
-        print(table.of_one_size(figures))
+        print(table.of_one_size(runs[size]), flush=True)
     if len(runs) > 1:
         print("\n### How it grows\n")
         print(table.of_growth(runs))
