@@ -12,7 +12,6 @@ from typing import Protocol, TypeVar
 from urllib.parse import quote
 
 import msgspec
-import yaml
 
 from overlayd.kube import kubeconfig_shapes as shapes
 from overlayd.kube.context import Cluster, Context, Exec, Source, User
@@ -74,6 +73,8 @@ def _read(path: Path) -> shapes.Kubeconfig | None:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a path"
         raise KubeConfigError(f"cannot read {_said(path)}: {reason}") from None
+    import yaml  # 1.5 MiB, which a pod with its service account does not need
+
     try:
         document = yaml.safe_load(raw.decode())
         return msgspec.convert({} if document is None else document, shapes.Kubeconfig)
