@@ -13,17 +13,18 @@ _Place = tuple[int, int, int]  # IP version, prefix length, that many leading bi
 
 
 def wanted_mtu(
-    settings: Settings, observed: Observed, endpoints: Iterable[IPAddress]
+    settings: Settings, observed: Observed, endpoints: Iterable[IPAddress], *, of_all: bool = True
 ) -> int | None:
     """What the device's MTU should be; None where nothing tells.
 
-    The narrowest of the ways to the peers' endpoints counts; without a peer, the default route's.
+    The narrowest of the ways to the peers' endpoints counts; without a peer, the default route's,
+    but not where there are others than these (`of_all`).
     """
     if settings.mtu is not None:
         return settings.mtu
     ways = _Ways(settings, observed)
     found = {mtu for address in endpoints if (mtu := ways.mtu_to(address)) is not None}
-    narrowest = min(found) if found else ways.default()
+    narrowest = min(found) if found else ways.default() if of_all else None
     return None if narrowest is None else max(MTU_RANGE.start, narrowest - OVERHEAD)
 
 

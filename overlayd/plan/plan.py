@@ -89,8 +89,9 @@ def _lead_traffic(
     wanted: Desired,
 ) -> Iterator[Change]:
     """A link takes routes only once it is up, and packets as large as they will stay."""
-    mtu = wanted_mtu(settings, observed, _dialled(there, wanted))
-    if there.device.elsewhere and there.link is not None and mtu is not None:
+    others = there.device.elsewhere > 0
+    mtu = wanted_mtu(settings, observed, _dialled(there, wanted), of_all=not others)
+    if others and there.link is not None and mtu is not None:
         mtu = min(mtu, there.link.mtu)  # the rest of the peers may need what it has
     yield from machine.set_mtu(settings, there, mtu)
     yield from machine.bring_up(settings, there)

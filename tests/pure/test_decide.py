@@ -173,6 +173,16 @@ class BuildsOnTests(SynchronousTestCase):
             changed = with_link(there, evolve(there.links[name], mtu=mtu))
             self.assertIsNone(self.about(changed), name)
 
+    def test_a_narrow_default_route(self) -> None:
+        """Where no peer is looked at, the default route says nothing of the way to the others."""
+        there = with_link(self.daemon.there.observed, Link(7, "wwan0", mtu=1400, up=True))
+        kept = frozenset(r for r in there.routes if r.destination != net("0.0.0.0/0"))
+        there = with_routes(evolve(there, routes=kept), Route(net("0.0.0.0/0"), "wwan0"))
+        self.daemon.there.observed = there
+        self.daemon.rest(reads=True)
+        decided = self.daemon.one_pass(reads=False)
+        self.assertEqual((decided.about, decided.changes), ({"a"}, ()))
+
     def test_a_pod_of_ours(self) -> None:
         """A pod that starts on this node is none."""
         there = with_link(self.daemon.there.observed, Link(9, "cali1", mtu=1400, up=True))
