@@ -60,6 +60,9 @@ def _builds_on(
     if name not in inventory.nodes or name not in standing.inventory.nodes:
         return False
     before, own = standing.observed, inventory.nodes[name].pod_cidrs
+    near = near_routes(settings, observed, own)
+    if near and inventory is not standing.inventory:
+        return False  # a foreign route may take traffic for a Node that changed
     if observed is before:
         return True
     now_there, then_there = ground(settings, observed), ground(settings, before)
@@ -73,7 +76,7 @@ def _builds_on(
         and link.mtu == before_link.mtu  # what it should be, all the peers say together
         and now_there.addresses == then_there.addresses
         and ways(settings, observed) == ways(settings, before)
-        and near_routes(settings, observed, own) == near_routes(settings, before, own)
+        and near == near_routes(settings, before, own)
     )
 
 
