@@ -110,7 +110,7 @@ class PeerManager(Service):
         """
         if self._busy is not None:
             self._announced = reason
-        elif self.drift.pause(self._clock.seconds()) == 0 and not self._changes_failed:
+        elif self._may_repair:
             self.want(reason, Reads.NETWORK)
 
     def resync(self) -> "Deferred[PassReport]":
@@ -157,6 +157,10 @@ class PeerManager(Service):
         return None if self._next is None else self._next.getTime() - self._clock.seconds()
 
     @property
+    def _may_repair(self) -> bool:
+        return self.drift.pause(self._clock.seconds()) == 0 and not self._changes_failed
+
+    @property
     def _changes_failed(self) -> bool:
         return self.attempts > 0 and not self._readings.tunnel_is_silent
 
@@ -189,6 +193,9 @@ class PeerManager(Service):
 
     async def _work(self) -> None:
         while self._wanted and self.running:
+            if self._announced and self._may_repair:  # it need not wait for the last of many passes
+                self.want(self._announced, Reads.NETWORK)
+                self._announced = ""
             reasons, self._wanted = tuple(dict.fromkeys(self._wanted)), []
             waiters, self._waiters = self._waiters, []
             await self._one_pass(reasons, self._take_work(whole=bool(waiters)))

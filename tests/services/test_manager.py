@@ -299,6 +299,17 @@ class PeerManagerTests(SynchronousTestCase):
         self.clock.advance(0)
         self.assertEqual((len(self.calls), self.calls[-1].reads), (3, Reads.NETWORK))
 
+    def test_announced_while_events_come_without_end(self) -> None:
+        """What the kernel announces during one of many passes is read in the next."""
+        self.manager.startService()
+        self.manager.take(inventory("a"))
+        self.manager.kernel_announced("a rule was removed")
+        self.finish(result(left=inventory("a")))
+        self.assertEqual(self.calls[-1].reads, Reads.NETWORK)
+        self.manager.take(inventory("a", "b"))
+        self.finish(result(left=inventory("a")))
+        self.assertEqual(self.calls[-1].reads, Reads.NOTHING)
+
     def test_memory_goes_from_pass_to_pass(self) -> None:
         """Each plan gets what the plan before it remembered."""
         self.manager.startService()
