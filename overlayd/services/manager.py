@@ -252,7 +252,7 @@ class PeerManager(Service):
     def _take_work(self, whole: bool) -> Work:
         now = self._clock.seconds()
         reads, self._reads = self._reads, Reads.NOTHING
-        if self._readings.due_in(now) <= 0 and not self._readings.tunnel_is_silent:
+        if self._readings.due_in(now) <= 0:
             reads = Reads.EVERYTHING  # Node events that never end do not put it off
         whole |= reads is Reads.EVERYTHING and self._readings.whole_is_due(now)
         standing = None if whole else self._standing

@@ -310,6 +310,21 @@ class PeerManagerTests(SynchronousTestCase):
         self.finish(result(left=inventory("a")))
         self.assertEqual(self.calls[-1].reads, Reads.NOTHING)
 
+    def test_events_without_end_do_not_put_off_asking_a_silent_tunnel(self) -> None:
+        """While Nodes change all the time a tunnel that was silent is asked when it is time."""
+        self.manager.startService()
+        self.finish(result(left=inventory("a")))
+        self.clock.advance(SHORTEST_PERIOD)
+        self.finish(result(seconds=3.0, error="it does not answer"))
+        asked = []
+        for number in range(50):
+            self.clock.advance(1.0)
+            self.manager.take(inventory("a", str(number)))
+            asked.append(self.calls[-1].reads is Reads.EVERYTHING)
+            silent = result(seconds=3.0, error="it does not answer")
+            self.finish(silent if asked[-1] else result(left=inventory("a")))
+        self.assertEqual([n for n, whole in enumerate(asked, 1) if whole], [15, 30, 45])
+
     def test_memory_goes_from_pass_to_pass(self) -> None:
         """Each plan gets what the plan before it remembered."""
         self.manager.startService()
