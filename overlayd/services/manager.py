@@ -224,7 +224,8 @@ class PeerManager(Service):
             self._schedule(pause, announced, Reads.NETWORK)
         elif self.report is not None and any(c.error is None for c in self.report.changes):
             seconds = self.result.seconds if self.result is not None else 0.0
-            delay = max(CHECK_AFTER, seconds / SHARE_OF_CHECKS, pause)
+            check = min(seconds / SHARE_OF_CHECKS, self._readings.due_in(now))
+            delay = max(CHECK_AFTER, check, pause)
             self._schedule(delay, "the last pass changed something", Reads.NOTHING)
         else:
             self._schedule(max(self._readings.due_in(now), pause), "it was time")

@@ -325,6 +325,14 @@ class PeerManagerTests(SynchronousTestCase):
             self.finish(silent if asked[-1] else result(left=inventory("a")))
         self.assertEqual([n for n, whole in enumerate(asked, 1) if whole], [15, 30, 45])
 
+    def test_a_slow_pass_does_not_put_off_a_reading(self) -> None:
+        """However long a pass that changed something took, the machine is read when it is time."""
+        self.manager.startService()
+        self.finish(result(MADE, seconds=9.0, left=inventory("a")))
+        self.clock.advance(LONGEST_PERIOD)
+        self.assertEqual(self.calls[-1].reads, Reads.EVERYTHING)
+        self.assertEqual(len(self.calls), 2)
+
     def test_memory_goes_from_pass_to_pass(self) -> None:
         """Each plan gets what the plan before it remembered."""
         self.manager.startService()
