@@ -34,6 +34,7 @@ from tests.pure.cluster import (
 from tests.pure.machine_in_memory import Machine
 from tests.pure.universes import (
     DEEDS,
+    KEYS,
     NOW,
     OWN_PODS,
     SETTINGS,
@@ -154,6 +155,12 @@ def remembered(memory: Memory) -> Memory:
     return evolve(memory, before=Map())
 
 
+Unread = tuple[dict[str, Node | None], list[tuple[IPNetwork, PublicKey]], PublicKey | None]
+"""Nodes that change, prefixes that somebody moves between peers, and a peer that is removed."""
+
+unread: st.SearchStrategy[Unread] = st.tuples(changes, moves, st.none() | st.sampled_from(KEYS))
+
+
 class ScopeLaws(SynchronousTestCase):
     def at_rest(self, universe: Universe) -> Daemon:
         daemon = Daemon(Machine(universe.observed), indexed(universe.inventory))
@@ -251,6 +258,36 @@ class TogetherLaw(SynchronousTestCase):
             self.assertEqual(scoped.there.observe(), full.there.observe())
             self.assertEqual(told_now[0], told_now[1])
             self.assertEqual(remembered(scoped.memory), remembered(full.memory))
+
+    @law
+    @given(
+        universes(),
+        st.lists(
+            st.tuples(changes, moves, st.none() | st.sampled_from(KEYS)), min_size=1, max_size=4
+        ),
+    )
+    def test_unread(self, universe: Universe, happened: list[Unread]) -> None:
+        """What somebody did to peers while events were acted on unread is repaired by a reading."""
+        daemon = Daemon(Machine(universe.observed), indexed(universe.inventory))
+        daemon.rest(reads=True)
+        for event, moved, lost in happened:
+            observed = daemon.there.observe()
+            for prefix, key in moved:
+                observed = move(observed, prefix, key)
+            if lost is not None and observed.device is not None and lost in observed.device.peers:
+                kept = observed.device.peers.delete(lost)
+                observed = evolve(observed, device=evolve(observed.device, peers=kept))
+            daemon.there = Machine(observed)
+            there = daemon.inventory.nodes
+            daemon.take(
+                **{n: evolve(e, name=n) if e else None for n, e in event.items() if e or n in there}
+            )
+            daemon.rest()
+        whole = daemon.there.copy()
+        settle(daemon.inventory, whole, daemon.memory, MOST)
+        decided = daemon.rest(reads=True)
+        self.assertEqual(daemon.there.observe(), whole.observe())
+        self.assertEqual(told(decided), told(everything(daemon)))
 
 
 class BuildsOnTests(SynchronousTestCase):
