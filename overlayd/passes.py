@@ -130,7 +130,9 @@ def run_pass(network: Network, tunnel: ITunnel, settings: Settings, work: Work) 
         decided = evolve(decided, changes=(), memory=work.memory)
         key = tunnel.remembered()
         return PassResult(work.inventory, observed, decided, outcomes, key, seconds, error=error)
-    if decided.ours and settings.wg_dev in observed.links:
+    before = work.standing.observed.device if work.standing else None
+    is_read = observed.device is not before  # else the last reading is that of a preview
+    if is_read and decided.ours and settings.wg_dev in observed.links:
         # A tunnel that answers without a link here may be that of another network namespace.
         tunnel.remember()
     outcomes = tuple(_apply(network, tunnel, decided.changes))

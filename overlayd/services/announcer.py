@@ -108,6 +108,8 @@ class Announcer(Service):
             self._wanted = {}
             self._explain("our Node has no podCIDRs yet")
             return
+        if wanted != self._wanted and self._attempts == 0:
+            self._cancel()  # the watch need not show what is out of date
         self._wanted = wanted
         self._compare()
 

@@ -110,7 +110,7 @@ class PeerManager(Service):
         """
         if self._busy is not None:
             self._announced = reason
-        elif self.drift.pause(self._clock.seconds()) == 0 and not self._changes_failed:
+        elif self._may_repair:
             self.want(reason, Reads.NETWORK)
 
     def resync(self) -> "Deferred[PassReport]":
@@ -157,6 +157,10 @@ class PeerManager(Service):
         return None if self._next is None else self._next.getTime() - self._clock.seconds()
 
     @property
+    def _may_repair(self) -> bool:
+        return self.drift.pause(self._clock.seconds()) == 0 and not self._changes_failed
+
+    @property
     def _changes_failed(self) -> bool:
         return self.attempts > 0 and not self._readings.tunnel_is_silent
 
@@ -189,6 +193,9 @@ class PeerManager(Service):
 
     async def _work(self) -> None:
         while self._wanted and self.running:
+            if self._announced and self._may_repair:  # it need not wait for the last of many passes
+                self.want(self._announced, Reads.NETWORK)
+                self._announced = ""
             reasons, self._wanted = tuple(dict.fromkeys(self._wanted)), []
             waiters, self._waiters = self._waiters, []
             await self._one_pass(reasons, self._take_work(whole=bool(waiters)))
@@ -217,7 +224,8 @@ class PeerManager(Service):
             self._schedule(pause, announced, Reads.NETWORK)
         elif self.report is not None and any(c.error is None for c in self.report.changes):
             seconds = self.result.seconds if self.result is not None else 0.0
-            delay = max(CHECK_AFTER, seconds / SHARE_OF_CHECKS, pause)
+            check = min(seconds / SHARE_OF_CHECKS, self._readings.due_in(now))
+            delay = max(CHECK_AFTER, check, pause)
             self._schedule(delay, "the last pass changed something", Reads.NOTHING)
         else:
             self._schedule(max(self._readings.due_in(now), pause), "it was time")
@@ -245,7 +253,7 @@ class PeerManager(Service):
     def _take_work(self, whole: bool) -> Work:
         now = self._clock.seconds()
         reads, self._reads = self._reads, Reads.NOTHING
-        if self._readings.due_in(now) <= 0 and not self._readings.tunnel_is_silent:
+        if self._readings.due_in(now) <= 0:
             reads = Reads.EVERYTHING  # Node events that never end do not put it off
         whole |= reads is Reads.EVERYTHING and self._readings.whole_is_due(now)
         standing = None if whole else self._standing

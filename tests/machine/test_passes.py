@@ -119,6 +119,20 @@ class PassTests(SynchronousTestCase):
         self.assertEqual(self.tunnel.remembered(), ours)
         self.assertEqual(self.run_pass().public_key, operator.remembered())
 
+    def test_a_foreign_device_that_a_preview_saw(self) -> None:
+        """A pass that reads nothing does not take for ours what a preview read in between."""
+        self.run_pass()
+        standing = self.run_pass().standing
+        kill(tunnel_process(LINK))
+        theirs = UserspaceTunnel(LINK)
+        theirs.apply([MakeDevice(LINK, "test"), GiveKey("test")])
+        self.preview()
+        work = Work(INVENTORY, Memory(), NOW, standing, Reads.NOTHING)
+        run_pass(self.network, self.tunnel, SETTINGS, work)
+        result = self.run_pass()
+        assert result.plan.state is not None, "it was taken over"
+        self.assertIs(result.plan.state.name, StateName.FOREIGN_DEVICE)
+
     def test_what_failed_is_not_remembered(self) -> None:
         """An endpoint that the device refused is not the one that was configured last."""
         before = self.run_pass().plan.memory

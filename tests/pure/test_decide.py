@@ -1,13 +1,18 @@
 """A pass that looks at what changed alone, against one that looks at everything."""
 
-from attrs import evolve
+from collections.abc import Callable
+from ipaddress import ip_network
+
+from attrs import evolve, frozen
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from immutables import Map
 from twisted.trial.unittest import SynchronousTestCase
 
 from overlayd.model.changes import Outcome
+from overlayd.model.keys import PublicKey
 from overlayd.model.machine import Link, Observed, Route
-from overlayd.model.node import Inventory, Node
+from overlayd.model.node import Inventory, IPNetwork, Node
 from overlayd.plan.claim_index import follow, index_of
 from overlayd.plan.decide import decide
 from overlayd.plan.plan import plan
@@ -18,14 +23,29 @@ from tests.pure.cluster import (
     NODE_C,
     PEER_B,
     PEER_C,
+    D,
     inventory,
     net,
+    node,
     with_link,
     with_routes,
     working,
 )
 from tests.pure.machine_in_memory import Machine
-from tests.pure.universes import NOW, SETTINGS, Universe, nodes, settle, universes
+from tests.pure.universes import (
+    DEEDS,
+    KEYS,
+    NOW,
+    OWN_PODS,
+    SETTINGS,
+    Universe,
+    move,
+    moves,
+    nodes,
+    settle,
+    universes,
+    untouched,
+)
 
 law = settings(deadline=None, max_examples=60, derandomize=True)
 MOST = 5  # passes until all is at rest
@@ -56,10 +76,10 @@ class Daemon:
         self.about.append(decided.about)
         return decided
 
-    def rest(self, reads: bool = False) -> Plan:
+    def rest(self, reads: bool = False, now: Now = NOW) -> Plan:
         """Passes until one finds nothing to do."""
         for _ in range(MOST):
-            decided = self.one_pass(reads)
+            decided = self.one_pass(reads, now)
             if not decided.changes and self.standing is not None:
                 return decided
         raise AssertionError(f"never comes to rest: {[str(c) for c in decided.changes]}")
@@ -89,6 +109,56 @@ def released(memory: Memory) -> Memory:
 
 
 changes = st.dictionaries(st.sampled_from("bcde"), st.none() | nodes(), min_size=1, max_size=3)
+
+
+@frozen
+class Happening:
+    """Nodes that change, our own among them, and what somebody does to the machine meanwhile."""
+
+    nodes: dict[str, Node | None]
+    own_pods: int | None
+    deed: Callable[[Observed], Observed]
+    moves: list[tuple[IPNetwork, PublicKey]]
+    after: float
+    reads: bool
+
+    def to(self, daemon: Daemon) -> None:
+        there = daemon.inventory.nodes
+        found = {n: new for n, new in self.nodes.items() if new or n in there}
+        changed = {
+            n: evolve(new, name=n, uid=f"uid-{n}") if new else None for n, new in found.items()
+        }
+        if self.own_pods is not None:
+            pods = tuple(map(ip_network, OWN_PODS[self.own_pods]))
+            changed["a"] = evolve(there["a"], pod_cidrs=pods)
+        if changed:
+            daemon.take(**changed)
+        if self.reads:
+            observed = self.deed(daemon.there.observe())
+            for prefix, key in self.moves:
+                observed = move(observed, prefix, key)
+            daemon.there = Machine(observed)
+
+
+happenings = st.builds(
+    Happening,
+    nodes=st.just({}) | changes,
+    own_pods=st.none() | st.integers(0, 2),
+    deed=st.just(untouched) | st.sampled_from(DEEDS),
+    moves=st.just([]) | moves,
+    after=st.sampled_from([0.0, 0.5, 5.0, 59.0, 61.0, 299.0, 301.0]),
+    reads=st.booleans(),
+)
+
+
+def remembered(memory: Memory) -> Memory:
+    return evolve(memory, before=Map())
+
+
+Unread = tuple[dict[str, Node | None], list[tuple[IPNetwork, PublicKey]], PublicKey | None]
+"""Nodes that change, prefixes that somebody moves between peers, and a peer that is removed."""
+
+unread: st.SearchStrategy[Unread] = st.tuples(changes, moves, st.none() | st.sampled_from(KEYS))
 
 
 class ScopeLaws(SynchronousTestCase):
@@ -148,7 +218,76 @@ def everything(daemon: Daemon) -> Plan:
 
 def told(decided: Plan) -> tuple[object, ...]:
     """What people are told of a plan."""
-    return (decided.quarantines, decided.held, decided.state, decided.own, dict(decided.names))
+    return (
+        decided.quarantines,
+        decided.held,
+        decided.state,
+        decided.own,
+        dict(decided.names),
+        decided.foreign_routes,
+    )
+
+
+class FullDaemon(Daemon):
+    """The same, planning for everything in each pass."""
+
+    def one_pass(self, reads: bool, now: Now = NOW) -> Plan:
+        self.standing = None
+        return super().one_pass(reads, now)
+
+
+class TogetherLaw(SynchronousTestCase):
+    """Two daemons to whose clusters and machines the same happens."""
+
+    @law
+    @given(universes(), st.lists(happenings, min_size=1, max_size=4))
+    def test_whatever_happens(self, universe: Universe, happened: list[Happening]) -> None:
+        """One that always looks at everything ends each time with the same, brake and all."""
+        first = indexed(universe.inventory)
+        scoped, full = (D(Machine(universe.observed), first) for D in (Daemon, FullDaemon))
+        now = NOW
+        for daemon in (scoped, full):
+            daemon.rest(reads=True, now=now)
+        for one in happened:
+            now = Now(now.monotonic + one.after, now.wall + one.after)
+            told_now = []
+            for daemon in (scoped, full):
+                one.to(daemon)
+                told_now.append(told(daemon.rest(reads=one.reads, now=now)))
+            self.assertEqual(device_of(scoped.there), device_of(full.there))
+            self.assertEqual(scoped.there.observe(), full.there.observe())
+            self.assertEqual(told_now[0], told_now[1])
+            self.assertEqual(remembered(scoped.memory), remembered(full.memory))
+
+    @law
+    @given(
+        universes(),
+        st.lists(
+            st.tuples(changes, moves, st.none() | st.sampled_from(KEYS)), min_size=1, max_size=4
+        ),
+    )
+    def test_unread(self, universe: Universe, happened: list[Unread]) -> None:
+        """What somebody did to peers while events were acted on unread is repaired by a reading."""
+        daemon = Daemon(Machine(universe.observed), indexed(universe.inventory))
+        daemon.rest(reads=True)
+        for event, moved, lost in happened:
+            observed = daemon.there.observe()
+            for prefix, key in moved:
+                observed = move(observed, prefix, key)
+            if lost is not None and observed.device is not None and lost in observed.device.peers:
+                kept = observed.device.peers.delete(lost)
+                observed = evolve(observed, device=evolve(observed.device, peers=kept))
+            daemon.there = Machine(observed)
+            there = daemon.inventory.nodes
+            daemon.take(
+                **{n: evolve(e, name=n) if e else None for n, e in event.items() if e or n in there}
+            )
+            daemon.rest()
+        whole = daemon.there.copy()
+        settle(daemon.inventory, whole, daemon.memory, MOST)
+        decided = daemon.rest(reads=True)
+        self.assertEqual(daemon.there.observe(), whole.observe())
+        self.assertEqual(told(decided), told(everything(daemon)))
 
 
 class BuildsOnTests(SynchronousTestCase):
@@ -173,6 +312,16 @@ class BuildsOnTests(SynchronousTestCase):
             changed = with_link(there, evolve(there.links[name], mtu=mtu))
             self.assertIsNone(self.about(changed), name)
 
+    def test_a_narrow_default_route(self) -> None:
+        """Where no peer is looked at, the default route says nothing of the way to the others."""
+        there = with_link(self.daemon.there.observed, Link(7, "wwan0", mtu=1400, up=True))
+        kept = frozenset(r for r in there.routes if r.destination != net("0.0.0.0/0"))
+        there = with_routes(evolve(there, routes=kept), Route(net("0.0.0.0/0"), "wwan0"))
+        self.daemon.there.observed = there
+        self.daemon.rest(reads=True)
+        decided = self.daemon.one_pass(reads=False)
+        self.assertEqual((decided.about, decided.changes), ({"a"}, ()))
+
     def test_a_pod_of_ours(self) -> None:
         """A pod that starts on this node is none."""
         there = with_link(self.daemon.there.observed, Link(9, "cali1", mtu=1400, up=True))
@@ -184,3 +333,12 @@ class BuildsOnTests(SynchronousTestCase):
         there = with_routes(self.daemon.there.observed, Route(net("10.244.2.0/25"), "eth0"))
         self.assertIsNone(self.about(there))
         self.assertEqual(len(self.daemon.rest().foreign_routes), 1)
+
+    def test_a_node_behind_a_foreign_route(self) -> None:
+        """A Node that comes where such a route is already is named with it at once."""
+        there = with_routes(self.daemon.there.observed, Route(net("10.244.4.0/24"), "eth0"))
+        self.daemon.there.observed = there
+        self.assertEqual(self.daemon.rest(reads=True).foreign_routes, ())
+        self.daemon.take(d=node("d", "10.0.0.4", D, "100.64.0.4", "10.244.4.0/24"))
+        named = [f.reason for f in self.daemon.rest().foreign_routes]
+        self.assertEqual(named, ["takes traffic for 10.244.4.0/24 of d"])

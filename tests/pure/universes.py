@@ -42,7 +42,7 @@ _NODES = list(
         [1, 2],  # the day on which it was created
     )
 )
-_OWN_PODS = [["10.244.1.0/24"], ["10.244.2.0/24"], []]
+OWN_PODS = [["10.244.1.0/24"], ["10.244.2.0/24"], []]
 _PREFIXES: list[IPNetwork] = [
     ip_network(text)
     for text in ("100.64.0.2", "100.64.0.9", "10.244.3.0/24", "10.244.0.0/16", "10.244.1.7/32")
@@ -78,7 +78,7 @@ def _inventory(own_pods: int, numbers: list[int | None]) -> Inventory:
         uid="uid-a",
         created="2024-01-01T12:00:00Z",
         address=ip_address("10.0.0.1"),
-        pod_cidrs=tuple(map(ip_network, _OWN_PODS[own_pods])),
+        pod_cidrs=tuple(map(ip_network, OWN_PODS[own_pods])),
     )
     others = {n: _node(n, x) for n, x in zip("bcde", numbers, strict=True) if x is not None}
     return Inventory({"a": own, **others}, frozenset(others), "1")
@@ -164,12 +164,12 @@ def _other_rules(there: Observed) -> Observed:
     return evolve(there, rules=tuple(OwnedRule(rule, n) for n, rule in enumerate(stray)))
 
 
-def _untouched(there: Observed) -> Observed:
+def untouched(there: Observed) -> Observed:
     return there
 
 
-_DEEDS: list[Callable[[Observed], Observed]] = [
-    _untouched,
+DEEDS: list[Callable[[Observed], Observed]] = [
+    untouched,
     _link_down,
     _link_gone,
     _key_gone,
@@ -182,7 +182,7 @@ _DEEDS: list[Callable[[Observed], Observed]] = [
 ]
 
 
-def _move(there: Observed, prefix: IPNetwork, to: PublicKey) -> Observed:
+def move(there: Observed, prefix: IPNetwork, to: PublicKey) -> Observed:
     """Give a prefix to a peer, as `wg set` does."""
     if there.device is None:
         return there
@@ -196,7 +196,7 @@ def _move(there: Observed, prefix: IPNetwork, to: PublicKey) -> Observed:
 
 
 _number = st.integers(0, len(_NODES) - 1)
-_moves = st.lists(st.tuples(st.sampled_from(_PREFIXES), st.sampled_from(KEYS)), max_size=2)
+moves = st.lists(st.tuples(st.sampled_from(_PREFIXES), st.sampled_from(KEYS)), max_size=2)
 
 
 def nodes(name: str = "b") -> st.SearchStrategy[Node]:
@@ -212,9 +212,9 @@ def universes(draw: st.DrawFn) -> Universe:
     settle(before, there, Memory())
     for place in draw(st.sets(st.integers(0, 3), max_size=3)):
         numbers[place] = draw(_changed(numbers[place]))
-    observed = draw(st.sampled_from(_DEEDS))(there.observe())
-    for prefix, key in draw(_moves):
-        observed = _move(observed, prefix, key)
+    observed = draw(st.sampled_from(DEEDS))(there.observe())
+    for prefix, key in draw(moves):
+        observed = move(observed, prefix, key)
     return Universe(_inventory(draw(st.integers(0, 2)), numbers), observed)
 
 

@@ -71,6 +71,17 @@ class AnnouncerTests(SynchronousTestCase):
         self.clock.advance(ECHO_LIMIT * 2)
         self.assertEqual(len(self.writes), 1)
 
+    def test_another_key_before_the_watch_shows_the_last(self) -> None:
+        """A key that is rotated again meanwhile is announced at once."""
+        self.announcer.follow(BARE, WANTED)
+        self.answer(200)
+        self.announcer.follow(RIGHT, {**WANTED, "wireguard-publickey": "newer"})
+        self.answer(200)
+        self.announcer.follow(RIGHT, {**WANTED, "wireguard-publickey": "newest"})
+        self.assertEqual(
+            [w["wireguard-publickey"] for w in self.writes], ["key", "newer", "newest"]
+        )
+
     def test_a_write_that_never_shows_is_repeated(self) -> None:
         """What the watch does not show within its limit is written again."""
         self.announcer.follow(BARE, WANTED)

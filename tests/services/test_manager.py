@@ -299,6 +299,40 @@ class PeerManagerTests(SynchronousTestCase):
         self.clock.advance(0)
         self.assertEqual((len(self.calls), self.calls[-1].reads), (3, Reads.NETWORK))
 
+    def test_announced_while_events_come_without_end(self) -> None:
+        """What the kernel announces during one of many passes is read in the next."""
+        self.manager.startService()
+        self.manager.take(inventory("a"))
+        self.manager.kernel_announced("a rule was removed")
+        self.finish(result(left=inventory("a")))
+        self.assertEqual(self.calls[-1].reads, Reads.NETWORK)
+        self.manager.take(inventory("a", "b"))
+        self.finish(result(left=inventory("a")))
+        self.assertEqual(self.calls[-1].reads, Reads.NOTHING)
+
+    def test_events_without_end_do_not_put_off_asking_a_silent_tunnel(self) -> None:
+        """While Nodes change all the time a tunnel that was silent is asked when it is time."""
+        self.manager.startService()
+        self.finish(result(left=inventory("a")))
+        self.clock.advance(SHORTEST_PERIOD)
+        self.finish(result(seconds=3.0, error="it does not answer"))
+        asked = []
+        for number in range(50):
+            self.clock.advance(1.0)
+            self.manager.take(inventory("a", str(number)))
+            asked.append(self.calls[-1].reads is Reads.EVERYTHING)
+            silent = result(seconds=3.0, error="it does not answer")
+            self.finish(silent if asked[-1] else result(left=inventory("a")))
+        self.assertEqual([n for n, whole in enumerate(asked, 1) if whole], [15, 30, 45])
+
+    def test_a_slow_pass_does_not_put_off_a_reading(self) -> None:
+        """However long a pass that changed something took, the machine is read when it is time."""
+        self.manager.startService()
+        self.finish(result(MADE, seconds=9.0, left=inventory("a")))
+        self.clock.advance(LONGEST_PERIOD)
+        self.assertEqual(self.calls[-1].reads, Reads.EVERYTHING)
+        self.assertEqual(len(self.calls), 2)
+
     def test_memory_goes_from_pass_to_pass(self) -> None:
         """Each plan gets what the plan before it remembered."""
         self.manager.startService()
