@@ -206,5 +206,6 @@ class Status:
     not_announced: tuple[str, ...] = ()  # Nodes without a key
     not_carried: tuple[str, ...] = ()  # prefixes of a family that no option names
     foreign_routes: tuple[ForeignRoute, ...] = ()
+    fights: tuple[str, ...] = ()  # repairs that someone keeps undoing
     repaired: int = 0  # since the daemon started
     repairs: tuple[Repair, ...] = ()  # the last ones, oldest first

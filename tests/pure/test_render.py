@@ -117,9 +117,43 @@ class LinesTests(SynchronousTestCase):
         self.assertEqual(self.line("Last pass", **nothing), "none yet")
         self.assertEqual(self.line("API server", **nothing), "not watched yet")
 
+    def test_unwatched_nodes(self) -> None:
+        """What keeps the Nodes from being followed is the second line, with how old they are."""
+        api = {"connected": None, "error": "Connection refused", "heard": 192.0}
+        lines = list(render.status_lines(self.document(api=api)))
+        self.assertTrue(lines[1].startswith("API server:"), lines)
+        self.assertTrue(lines[1].endswith("not watched, last heard 3m12s ago: Connection refused"))
+        self.assertEqual(sum("API server" in line for line in lines), 1)
+
+    def test_repairs(self) -> None:
+        """Of repairs there is the number and the last, so that a healthy node's status is short."""
+        document = self.document(
+            counts={"repairs": 2},
+            repaired=40,
+            repairs=[
+                {"at": "t1", "change": "c1", "why": "w"},
+                {"at": "t2", "change": "c2", "why": "w"},
+            ],
+        )
+        lines = list(render.status_lines(document))
+        self.assertIn("40; overlayctl history", lines[-2])
+        self.assertEqual(lines[-1], "  t2 c2 (w)")
+
+    def test_what_is_fought_over(self) -> None:
+        """A repair that someone keeps undoing is named, for it waits longer and longer."""
+        lines = list(
+            render.status_lines(self.document(counts={"fights": 1}, fights=[{"name": "route x"}]))
+        )
+        self.assertEqual(lines[-2:], ["Fought over:    1", "  route x"])
+
+    def test_older_daemon(self) -> None:
+        """A list that an older daemon does not know is shown as an empty one."""
+        shown = list(render.status_lines(self.document()))
+        self.assertEqual(list(render.status_lines(self.document(counts={}))), shown)
+
     def test_times(self) -> None:
         """Ages and delays are in words."""
-        self.assertEqual(self.line("Inventory"), "4 nodes, version 1234, 3m12s old")
+        self.assertEqual(self.line("Inventory"), "4 nodes, version 1234, the same for 3m12s")
         self.assertEqual(self.line("Next try", nextRetry=3.0), "in 3s")
         self.assertEqual(
             self.line("Last pass"),
@@ -149,13 +183,13 @@ class LinesTests(SynchronousTestCase):
             self.assertEqual("overlayctl confirm" in shown, until is not None)
 
     def test_handshake(self) -> None:
-        """A handshake has its age by the wall clock, never less than none."""
+        """A handshake has its age; one that is ahead of a clock set back says so."""
         document = encoding.peer_document(peer(1))
         ages = [
             render.peer_rows([document | {"latestHandshake": at}], now=1000.0)[0][2]
-            for at in (None, 808.0, 1000.5)
+            for at in (None, 808.0, 1000.5, 4600.0)
         ]
-        self.assertEqual(ages, ["never", "3m12s ago", "0s ago"])
+        self.assertEqual(ages, ["never", "3m12s ago", "0s ago", "1h ahead"])
 
     def test_large_peer(self) -> None:
         """A peer whose prefixes are not all in the document says how many are missing."""
