@@ -74,6 +74,7 @@ def _device(device: DeviceStatus) -> Document:
         "link": _cut(device.link),
         "tunnel": _cut(device.tunnel),
         "present": device.present,
+        "answers": device.answers,
         "up": device.up,
         "publicKey": _optional(device.public_key, str),
         "listenPort": device.listen_port,

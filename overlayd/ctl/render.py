@@ -75,9 +75,9 @@ def status_lines(status: Document) -> Iterator[str]:
     yield _line("overlayd", f"{status['version']}, running for {duration(status['uptime'])}")
     yield _line("Announced", _announced(status["announcement"]))
     yield _line("Device", _device(device))
-    yield _line("Public key", device["publicKey"] or "none")
-    yield _line("Addresses", ", ".join(device["addresses"]) or "none")
-    yield _line("Peers", _peers(status["peers"]))
+    yield _line("Public key", device["publicKey"] or _none(device))
+    yield _line("Addresses", ", ".join(device["addresses"]) or _none(device))
+    yield _line("Peers", _peers(status["peers"]) if device["answers"] else "not known")
     yield _line("Inventory", _inventory(status["inventory"]))
     if not status["api"]["error"]:
         yield _line("API server", _api(status["api"]))
@@ -97,7 +97,13 @@ def _announced(announcement: Document) -> str:
     return f"no: {announcement['reason']}" if announcement["reason"] else "no"
 
 
+def _none(device: Document) -> str:
+    return "none" if device["answers"] else "not known"
+
+
 def _device(device: Document) -> str:
+    if not device["answers"]:
+        return f"{device['link']} ({device['tunnel']}): it does not answer"
     if not device["present"]:
         return f"{device['link']} ({device['tunnel']}): there is none of ours"
     up = "up" if device["up"] else "down"

@@ -184,7 +184,7 @@ class Reporting:
         name = self._settings.wg_dev
         device = DeviceStatus(name, self._settings.tunnel.value)
         if result is None or result.known.device is None or result.public_key is None:
-            return device
+            return evolve(device, answers=result is None or result.error is None)
         link = result.known.links.get(name)
         return evolve(
             device,

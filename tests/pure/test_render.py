@@ -106,6 +106,14 @@ class LinesTests(SynchronousTestCase):
         )
         self.assertEqual(self.line("Public key", device=device), "none")
 
+    def test_silent_device(self) -> None:
+        """Of a device that does not answer nothing is said that nobody knows."""
+        device = self.document()["device"] | {"present": False, "answers": False, "publicKey": None}
+        silent = {"device": device | {"addresses": []}}
+        self.assertEqual(self.line("Device", **silent), "wg0 (userspace): it does not answer")
+        for label in ("Public key", "Addresses", "Peers"):
+            self.assertEqual(self.line(label, **silent), "not known")
+
     def test_peers(self) -> None:
         """Peers are counted by state, and states without a peer are left out."""
         self.assertEqual(self.line("Peers"), "3 (2 up, 1 never)")

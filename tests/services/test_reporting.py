@@ -42,6 +42,7 @@ class ReportingTests(SynchronousTestCase):
         clock = Clock()
         self.plan = Plan((), Memory())
         self.observed = BARE
+        self.error: str | None = None
         manager = PeerManager(clock, lambda: WALL, self.thread, self.run_pass, lambda n: 1.0)
         session = NodeSession(client("http://127.0.0.1:1"), SETTINGS)
         watch = NodeWatch(clock, self.thread, session, manager.take, Pace(lambda n: 1.0, lambda: 0))
@@ -58,7 +59,7 @@ class ReportingTests(SynchronousTestCase):
         return succeed(function(*args, **kwargs))
 
     def run_pass(self, *_: object) -> PassResult:
-        return PassResult(None, self.observed, self.plan, (), None, 0.0)
+        return PassResult(None, self.observed, self.plan, (), None, 0.0, error=self.error)
 
     def said(self, held: tuple[Held, ...], state: State | None = None) -> list[str]:
         """What is logged of held peers after a pass."""
@@ -111,3 +112,11 @@ class ReportingTests(SynchronousTestCase):
         self.assertEqual(
             [states[key(n)] for n in range(1, 6)], ["up", "idle", "up", "idle", "never"]
         )
+
+    def test_silent_device(self) -> None:
+        """A device that could not be read is not said to be missing."""
+        for error in (None, "it hangs"):
+            self.error = error
+            self.manager.want("test")
+            device = self.reporting.status().device
+            self.assertEqual((device.present, device.answers), (False, error is None))
