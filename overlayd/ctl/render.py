@@ -56,7 +56,9 @@ def quarantine_rows(quarantines: Sequence[Document]) -> Rows:
 def readiness_line(status: Document) -> str:
     if status["ready"]:
         return "ready"
-    return f"not ready: {_state(status)}"
+    api = status["api"]
+    why = f"; API server {printable(_api(api))}" if api["error"] else ""
+    return f"not ready: {_state(status)}{why}"
 
 
 def _state(status: Document) -> str:

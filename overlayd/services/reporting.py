@@ -163,7 +163,7 @@ class Reporting:
         api = self._watch.status()
         if self._torn_down() is None:
             return api
-        return evolve(api, connected=None, error="this node is taken down")
+        return evolve(api, connected=None, heard=None, error="this node is taken down")
 
     def _seen(self) -> PassResult | None:
         """What the last pass saw, as long as it is there."""

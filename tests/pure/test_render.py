@@ -1,5 +1,6 @@
 """What people read: numbers, tables, and lines made of documents."""
 
+import os
 from typing import Any
 
 from hypothesis import given, settings
@@ -52,6 +53,22 @@ class WordsTests(SynchronousTestCase):
 
 
 class TableTests(SynchronousTestCase):
+    def test_eighty_columns(self) -> None:
+        """On a terminal of 80 columns an endpoint and a prefix stay in one piece."""
+        self.addCleanup(os.environ.update, dict(os.environ))
+        self.addCleanup(os.environ.pop, "COLUMNS", None)  # this one runs first
+        os.environ["COLUMNS"] = "80"
+        prefixes = ("10.244.20.0/24", "100.64.20.1/32")
+        cells = ("node1", "up", "2m12s ago", "192.0.2.10:51820")
+        drawn = table(
+            render.PEERS_HEAD,
+            [[*cells, ", ".join(prefixes), "117.74 MiB", "1.01 KiB"]],
+            terminal=True,
+        )
+        for part in (*cells, *prefixes):
+            self.assertIn(part, drawn)
+        self.assertLessEqual(max(map(len, drawn.splitlines())), 80)
+
     def test_columns(self) -> None:
         """In a pipe columns are as wide as their widest cell, and an empty cell is a dash."""
         self.assertEqual(
@@ -132,6 +149,16 @@ class LinesTests(SynchronousTestCase):
         self.assertTrue(lines[1].startswith("API server:"), lines)
         self.assertTrue(lines[1].endswith("not watched, last heard 3m12s ago: Connection refused"))
         self.assertEqual(sum("API server" in line for line in lines), 1)
+
+    def test_not_ready(self) -> None:
+        """Who is not ready says why, also where the cause is that the Nodes cannot be read."""
+        document = self.document(ready=False, state="starting", message="no Nodes yet")
+        self.assertEqual(render.readiness_line(document), "not ready: starting: no Nodes yet")
+        api = {"connected": None, "error": "may not list nodes (403)", "heard": None}
+        self.assertEqual(
+            render.readiness_line(document | {"api": api}),
+            "not ready: starting: no Nodes yet; API server not watched: may not list nodes (403)",
+        )
 
     def test_repairs(self) -> None:
         """Of repairs there is the number and the last, so that a healthy node's status is short."""
