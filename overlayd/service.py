@@ -21,6 +21,7 @@ from overlayd.services.announcer import Announcer
 from overlayd.services.handshakes import Handshakes
 from overlayd.services.history import History
 from overlayd.services.kernel_events import KernelEvents
+from overlayd.services.left_out import LeftOut
 from overlayd.services.manager import PeerManager
 from overlayd.services.reporting import Reporting
 from overlayd.services.retries import back_off
@@ -107,6 +108,7 @@ def build(reactor: Any, configuration: Configuration) -> MultiService:
 
     manager.on_pass(lambda result: handshakes.after_pass(result))
     manager.on_pass(lambda result: announcer.after_pass(result))
+    manager.on_pass(LeftOut().after_pass)
     manager.on_report(lambda _: reporting.note_state())
     manager.on_report(history.note)
 

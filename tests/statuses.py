@@ -110,6 +110,7 @@ TROUBLED = evolve(
     foreign_routes=(
         ForeignRoute(Route(IPv4Network("10.244.3.0/25"), link="eth0"), "takes traffic of n3"),
     ),
+    fights=("route 10.244.0.0/16 through wg0",),
     repaired=4,
     repairs=(Repair("2026-01-01T00:00:00Z", "add route", "someone deleted it"),),
     last_pass=evolve(
@@ -141,6 +142,7 @@ def hostile(length: int) -> Status:
         not_carried=(HOSTILE,) * length,
         foreign_routes=(ForeignRoute(Route(IPv4Network("10.244.3.0/25"), link=HOSTILE), HOSTILE),)
         * length,
+        fights=(HOSTILE,) * length,
         repairs=(Repair("2026-01-01T00:00:00Z", HOSTILE, HOSTILE),) * length,
         last_pass=evolve(report(), why=HOSTILE, error=HOSTILE, changes=(change,) * length),
     )

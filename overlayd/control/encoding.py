@@ -63,6 +63,7 @@ def status_document(status: Status) -> Document:
             "notAnnounced": len(status.not_announced),
             "notCarried": len(status.not_carried),
             "foreignRoutes": len(status.foreign_routes),
+            "fights": len(status.fights),
             "repairs": len(status.repairs),
         },
     }
@@ -73,6 +74,7 @@ def _device(device: DeviceStatus) -> Document:
         "link": _cut(device.link),
         "tunnel": _cut(device.tunnel),
         "present": device.present,
+        "answers": device.answers,
         "up": device.up,
         "publicKey": _optional(device.public_key, str),
         "listenPort": device.listen_port,
@@ -193,7 +195,7 @@ def held_document(held: Held) -> Document:
 
 
 def name_document(name: str) -> Document:
-    """A Node or a prefix of which nothing but the name is to be said."""
+    """A Node, a prefix or a repair of which nothing but the name is to be said."""
     return {"name": _cut(name)}
 
 

@@ -63,6 +63,7 @@ LISTS = {
     "notAnnounced": _Listing(lambda s: s.not_announced, encoding.name_document),
     "notCarried": _Listing(lambda s: s.not_carried, encoding.name_document),
     "foreignRoutes": _Listing(lambda s: s.foreign_routes, encoding.foreign_route_document),
+    "fights": _Listing(lambda s: s.fights, encoding.name_document),
     "repairs": _Listing(lambda s: s.repairs, encoding.repair_document),
 }
 

@@ -13,7 +13,10 @@ from overlayd.ctl.teardown import teardown
 from overlayd.ctl.words import counted
 from overlayd.model.places import DEFAULT_CONTROL
 
-LISTS = ("quarantines", "held", "notAnnounced", "notCarried", "foreignRoutes", "repairs")
+LISTS = (
+    *("quarantines", "held", "notAnnounced", "notCarried"),
+    *("foreignRoutes", "fights", "repairs"),
+)
 
 
 @click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
@@ -60,7 +63,9 @@ def status(control: str, ready: bool, output: str, timeout: int) -> None:
 
 def _add_lists(daemon: Daemon, document: Document, at_most: int | None) -> None:
     for name in LISTS:
-        document[name] = daemon.items(name, at_most) if document["counts"][name] else []
+        # The newest repair is the last of them, and there are never many.
+        most = None if name == "repairs" else at_most
+        document[name] = daemon.items(name, most) if document["counts"].get(name) else []
     report = document["lastPass"]
     if report is not None:
         number = report["number"]

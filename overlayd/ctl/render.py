@@ -36,7 +36,11 @@ def peer_rows(peers: Sequence[Document], now: float) -> Rows:
 
 
 def _handshake(latest: float | None, now: float) -> str:
-    return "never" if latest is None else f"{duration(int(now - latest))} ago"
+    if latest is None:
+        return "never"
+    if latest - now >= 1:  # the clock was set back since
+        return f"{duration(latest - now)} ahead"
+    return f"{duration(int(now - latest))} ago"
 
 
 def _prefixes(peer: Document) -> str:
@@ -52,7 +56,9 @@ def quarantine_rows(quarantines: Sequence[Document]) -> Rows:
 def readiness_line(status: Document) -> str:
     if status["ready"]:
         return "ready"
-    return f"not ready: {_state(status)}"
+    api = status["api"]
+    why = f"; API server {printable(_api(api))}" if api["error"] else ""
+    return f"not ready: {_state(status)}{why}"
 
 
 def _state(status: Document) -> str:
@@ -64,15 +70,19 @@ def status_lines(status: Document) -> Iterator[str]:
     """The status, without quarantines. Of each list in it there may be more than it holds."""
     device = status["device"]
     yield _line("State", _state(status))
+    if status["api"]["error"]:  # with whatever else stands in the way, the Nodes may be old
+        yield _line("API server", _api(status["api"]))
     yield _line("Ready", "yes" if status["ready"] else "no")
-    yield _line("Node", f"{status['node']}, overlayd running for {duration(status['uptime'])}")
+    yield _line("Node", status["node"])
+    yield _line("overlayd", f"{status['version']}, running for {duration(status['uptime'])}")
     yield _line("Announced", _announced(status["announcement"]))
     yield _line("Device", _device(device))
-    yield _line("Public key", device["publicKey"] or "none")
-    yield _line("Addresses", ", ".join(device["addresses"]) or "none")
-    yield _line("Peers", _peers(status["peers"]))
+    yield _line("Public key", device["publicKey"] or _none(device))
+    yield _line("Addresses", ", ".join(device["addresses"]) or _none(device))
+    yield _line("Peers", _peers(status["peers"]) if device["answers"] else "not known")
     yield _line("Inventory", _inventory(status["inventory"]))
-    yield _line("API server", _api(status["api"]))
+    if not status["api"]["error"]:
+        yield _line("API server", _api(status["api"]))
     yield from _last_pass(status)
     if status["nextRetry"] is not None:
         yield _line("Next try", f"in {duration(status['nextRetry'])}")
@@ -89,7 +99,13 @@ def _announced(announcement: Document) -> str:
     return f"no: {announcement['reason']}" if announcement["reason"] else "no"
 
 
+def _none(device: Document) -> str:
+    return "none" if device["answers"] else "not known"
+
+
 def _device(device: Document) -> str:
+    if not device["answers"]:
+        return f"{device['link']} ({device['tunnel']}): it does not answer"
     if not device["present"]:
         return f"{device['link']} ({device['tunnel']}): there is none of ours"
     up = "up" if device["up"] else "down"
@@ -110,14 +126,17 @@ def _inventory(inventory: Document | None) -> str:
         return "none yet"
     return (
         f"{counted(inventory['nodes'], 'node')}, version {inventory['resourceVersion']}, "
-        f"{duration(inventory['age'])} old"
+        f"the same for {duration(inventory['age'])}"
     )
 
 
 def _api(api: Document) -> str:
     if api["connected"] is not None:
         return f"watched for {duration(api['connected'])}"
-    return f"not watched: {api['error']}" if api["error"] else "not watched yet"
+    if not api["error"]:
+        return "not watched yet"
+    heard = f", last heard {duration(api['heard'])} ago" if api["heard"] is not None else ""
+    return f"not watched{heard}: {api['error']}"
 
 
 def _last_pass(status: Document) -> Iterator[str]:
@@ -136,7 +155,8 @@ def _lists(status: Document) -> Iterator[str]:
     yield from _list(status, "notAnnounced", "Not announced", lambda item: item["name"])
     yield from _list(status, "notCarried", "Not carried", lambda item: item["name"])
     yield from _list(status, "foreignRoutes", "Foreign routes", _foreign_route)
-    yield from _list(status, "repairs", "Drift repaired", _repair, status["repaired"])
+    yield from _list(status, "fights", "Fought over", lambda item: item["name"])
+    yield from _repairs(status)
 
 
 def _list(
@@ -144,12 +164,11 @@ def _list(
     name: str,
     label: str,
     text: Callable[[Document], str],
-    total: int | None = None,
 ) -> Iterator[str]:
-    count = status["counts"][name]
-    if not (total or count):
+    count = status["counts"].get(name, 0)  # an older daemon may not know of it
+    if not count:
         return
-    yield _line(label, f"{count if total is None else total:,}")
+    yield _line(label, f"{count:,}")
     items = status.get(name, [])
     for item in items:
         yield printable(f"  {text(item)}")
@@ -162,5 +181,10 @@ def _foreign_route(route: Document) -> str:
     return f"{route['destination']}{via}{dev}: {route['reason']}"
 
 
-def _repair(repair: Document) -> str:
-    return f"{repair['at']} {repair['change']} ({repair['why']})"
+def _repairs(status: Document) -> Iterator[str]:
+    """How many there were, and the last; the history tells them all."""
+    if not status["repaired"]:
+        return
+    yield _line("Drift repaired", f"{status['repaired']:,}; overlayctl history tells of them")
+    for repair in status.get("repairs", [])[-1:]:
+        yield printable(f"  {repair['at']} {repair['change']} ({repair['why']})")

@@ -145,11 +145,15 @@ class Repair:
 
 @frozen
 class DeviceStatus:
-    """Our device as the last pass left it; `present` is False where there is none of ours."""
+    """Our device as the last pass left it; `present` is False where there is none of ours.
+
+    Nothing is known of one that does not answer, and was not read since the last change.
+    """
 
     link: str
     tunnel: str  # the implementation, in a word or two
     present: bool = False
+    answers: bool = True
     up: bool = False
     public_key: PublicKey | None = None
     listen_port: int = 0
@@ -206,5 +210,6 @@ class Status:
     not_announced: tuple[str, ...] = ()  # Nodes without a key
     not_carried: tuple[str, ...] = ()  # prefixes of a family that no option names
     foreign_routes: tuple[ForeignRoute, ...] = ()
+    fights: tuple[str, ...] = ()  # repairs that someone keeps undoing
     repaired: int = 0  # since the daemon started
     repairs: tuple[Repair, ...] = ()  # the last ones, oldest first

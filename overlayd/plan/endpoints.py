@@ -51,18 +51,18 @@ def why_move(peer: Peer, endpoint: Endpoint, memory: Memory, now: Now) -> str | 
     before = memory.endpoints.get(peer.key)
     if before is not None and not same_endpoint(before, endpoint):
         return "its Node announces another endpoint"
-    if _is_fresh(peer, now) or not _sent_in_vain(peer, memory):
+    if is_fresh(peer, now.wall) or not _sent_in_vain(peer, memory):
         return None
     return f"no handshake for {FRESH:.0f} s, and no answer from {peer.endpoint}"
 
 
-def _is_fresh(peer: Peer, now: Now) -> bool:
+def is_fresh(peer: Peer, wall: float) -> bool:
     """Whether the last handshake is young, by a clock that may have been set since.
 
     One in the future is as old as it is ahead: a clock set back by an hour must not keep a dead
     endpoint for an hour.
     """
-    return peer.last_handshake is not None and abs(now.wall - peer.last_handshake) < FRESH
+    return peer.last_handshake is not None and abs(wall - peer.last_handshake) < FRESH
 
 
 def _sent_in_vain(peer: Peer, memory: Memory) -> bool:

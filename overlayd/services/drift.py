@@ -13,9 +13,8 @@ REMEMBERED = 20
 class Drift:
     """Counts repairs over the daemon's life and keeps the last ones. Times are monotonic."""
 
-    _log = Logger()
-
-    def __init__(self) -> None:
+    def __init__(self, log: Logger) -> None:
+        self._log = log
         self._repairs: Repairs = {}
         self.fights: frozenset[str] = frozenset()
         self.total = 0

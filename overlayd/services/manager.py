@@ -61,7 +61,7 @@ class PeerManager(Service):
         self._reads = Reads.NOTHING  # how much the next pass reads
         self._waiters: list[Deferred[PassReport]] = []
         self._announced = ""  # what the kernel announced while a pass ran
-        self._pass_log = PassLog()
+        self._pass_log = PassLog(self._log)
         self._next: IDelayedCall | None = None
         self._busy: Deferred[None] | None = None
         self._passed: Inventory | None = None  # what the last successful pass brought about
@@ -74,7 +74,7 @@ class PeerManager(Service):
         self.passes = 0
         self.has_converged = False  # whether one pass on an inventory left nothing undone
         self.finished_at = 0.0  # when the last pass ended, by the clock
-        self.drift = Drift()
+        self.drift = Drift(self._log)
         self.why_stopped = "the daemon is stopping"  # who asks for a pass then is told
 
     # --- what asks for a pass ---

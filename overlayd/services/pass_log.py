@@ -10,9 +10,8 @@ from overlayd.passes import PassResult
 class PassLog:
     """Remembers what it complained of, so that a pass that fails again says nothing again."""
 
-    _log = Logger()
-
-    def __init__(self) -> None:
+    def __init__(self, log: Logger) -> None:
+        self._log = log
         self._complaints: frozenset[tuple[str, str]] = frozenset()
 
     def could_not_read(self, error: str) -> None:

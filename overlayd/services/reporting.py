@@ -22,6 +22,7 @@ from overlayd.model.status import (
 )
 from overlayd.passes import PassResult
 from overlayd.plan.claims import not_carried
+from overlayd.plan.endpoints import is_fresh
 from overlayd.plan.owners import not_announced
 from overlayd.services.announcer import Announcer
 from overlayd.services.manager import PeerManager
@@ -35,7 +36,6 @@ _HARMLESS = (
     StateName.WAITING_FOR_POD_CIDRS,
 )
 NAMED = 20  # of the held peers, in one line of the log
-FRESH = 180.0  # seconds: WireGuard's REJECT_AFTER_TIME, after which a session is dead
 
 
 class Reporting:
@@ -76,6 +76,7 @@ class Reporting:
             last_pass=manager.report,
             last_pass_age=now - manager.finished_at if manager.report else None,
             next_retry=manager.next_in if manager.attempts else None,
+            fights=tuple(sorted(manager.drift.fights)),
             repaired=manager.drift.total,
             repairs=manager.drift.last,
         )
@@ -126,15 +127,16 @@ class Reporting:
         result = self._manager.result
         held = frozenset(h.node or str(h.key) for h in result.plan.held) if result else frozenset()
         state = self.state()
-        if held - self._noted_held and state.name is StateName.NODE_MISSING:
+        new = held - self._noted_held
+        if new and state.name is StateName.NODE_MISSING:
             self._log.warn(
-                "no peer goes while our own Node is missing; held: {names}", names=_some(held)
+                "no peer goes while our own Node is missing; held: {names}", names=_some(new)
             )
-        elif held - self._noted_held:
+        elif new:
             self._log.warn(
                 "so many peers would go at once that their removal waits up to five minutes; "
                 "`overlayctl confirm` lets them go now: {names}",
-                names=_some(held),
+                names=_some(new),
             )
         self._noted_held = held
         if state != self._noted:
@@ -161,7 +163,7 @@ class Reporting:
         api = self._watch.status()
         if self._torn_down() is None:
             return api
-        return evolve(api, connected=None, error="this node is taken down")
+        return evolve(api, connected=None, heard=None, error="this node is taken down")
 
     def _seen(self) -> PassResult | None:
         """What the last pass saw, as long as it is there."""
@@ -182,7 +184,7 @@ class Reporting:
         name = self._settings.wg_dev
         device = DeviceStatus(name, self._settings.tunnel.value)
         if result is None or result.known.device is None or result.public_key is None:
-            return device
+            return evolve(device, answers=result is None or result.error is None)
         link = result.known.links.get(name)
         return evolve(
             device,
@@ -215,4 +217,4 @@ def _trouble(report: PassReport | None) -> str:
 def _state(peer: Peer, wall: float) -> str:
     if peer.last_handshake is None:
         return "never"
-    return "up" if wall - peer.last_handshake < FRESH else "idle"
+    return "up" if is_fresh(peer, wall) else "idle"

@@ -69,7 +69,7 @@ class NodeWatch(Service):
         self._pace = pace
         self._cursor = Cursor()
         self._inventory: Inventory | None = None
-        self._state = WatchState()
+        self._state = WatchState(self._log)
         self._alive_at: float | None = None  # the thread's: when it last said so of this watch
         self._waiting: Deferred[None] | None = None
         self._done: Deferred[None] | None = None

@@ -13,9 +13,8 @@ class WatchState:
     A watch that opens is not yet one that works; a line says so only once it brought something.
     """
 
-    _log = Logger()
-
-    def __init__(self) -> None:
+    def __init__(self, log: Logger) -> None:
+        self._log = log
         self._up_since: float | None = None
         self._heard_at: float | None = None
         self._complaint: Ending | None = None

@@ -51,7 +51,7 @@ class UapiSocket:
         except (TimeoutError, BlockingIOError):
             raise TunnelError(
                 f"the tunnel process of {self._link} does not answer within {LIMIT:g} s: "
-                "stopped or hanging"
+                "stopped or hanging; once it is killed, a new one is made"
             ) from None
         except OSError as error:
             raise TunnelError(f"{self.path}: {error.strerror}") from None

@@ -1,5 +1,6 @@
 """What people read: numbers, tables, and lines made of documents."""
 
+import os
 from typing import Any
 
 from hypothesis import given, settings
@@ -52,6 +53,22 @@ class WordsTests(SynchronousTestCase):
 
 
 class TableTests(SynchronousTestCase):
+    def test_eighty_columns(self) -> None:
+        """On a terminal of 80 columns an endpoint and a prefix stay in one piece."""
+        self.addCleanup(os.environ.update, dict(os.environ))
+        self.addCleanup(os.environ.pop, "COLUMNS", None)  # this one runs first
+        os.environ["COLUMNS"] = "80"
+        prefixes = ("10.244.20.0/24", "100.64.20.1/32")
+        cells = ("node1", "up", "2m12s ago", "192.0.2.10:51820")
+        drawn = table(
+            render.PEERS_HEAD,
+            [[*cells, ", ".join(prefixes), "117.74 MiB", "1.01 KiB"]],
+            terminal=True,
+        )
+        for part in (*cells, *prefixes):
+            self.assertIn(part, drawn)
+        self.assertLessEqual(max(map(len, drawn.splitlines())), 80)
+
     def test_columns(self) -> None:
         """In a pipe columns are as wide as their widest cell, and an empty cell is a dash."""
         self.assertEqual(
@@ -106,6 +123,14 @@ class LinesTests(SynchronousTestCase):
         )
         self.assertEqual(self.line("Public key", device=device), "none")
 
+    def test_silent_device(self) -> None:
+        """Of a device that does not answer nothing is said that nobody knows."""
+        device = self.document()["device"] | {"present": False, "answers": False, "publicKey": None}
+        silent = {"device": device | {"addresses": []}}
+        self.assertEqual(self.line("Device", **silent), "wg0 (userspace): it does not answer")
+        for label in ("Public key", "Addresses", "Peers"):
+            self.assertEqual(self.line(label, **silent), "not known")
+
     def test_peers(self) -> None:
         """Peers are counted by state, and states without a peer are left out."""
         self.assertEqual(self.line("Peers"), "3 (2 up, 1 never)")
@@ -117,9 +142,53 @@ class LinesTests(SynchronousTestCase):
         self.assertEqual(self.line("Last pass", **nothing), "none yet")
         self.assertEqual(self.line("API server", **nothing), "not watched yet")
 
+    def test_unwatched_nodes(self) -> None:
+        """What keeps the Nodes from being followed is the second line, with how old they are."""
+        api = {"connected": None, "error": "Connection refused", "heard": 192.0}
+        lines = list(render.status_lines(self.document(api=api)))
+        self.assertTrue(lines[1].startswith("API server:"), lines)
+        self.assertTrue(lines[1].endswith("not watched, last heard 3m12s ago: Connection refused"))
+        self.assertEqual(sum("API server" in line for line in lines), 1)
+
+    def test_not_ready(self) -> None:
+        """Who is not ready says why, also where the cause is that the Nodes cannot be read."""
+        document = self.document(ready=False, state="starting", message="no Nodes yet")
+        self.assertEqual(render.readiness_line(document), "not ready: starting: no Nodes yet")
+        api = {"connected": None, "error": "may not list nodes (403)", "heard": None}
+        self.assertEqual(
+            render.readiness_line(document | {"api": api}),
+            "not ready: starting: no Nodes yet; API server not watched: may not list nodes (403)",
+        )
+
+    def test_repairs(self) -> None:
+        """Of repairs there is the number and the last, so that a healthy node's status is short."""
+        document = self.document(
+            counts={"repairs": 2},
+            repaired=40,
+            repairs=[
+                {"at": "t1", "change": "c1", "why": "w"},
+                {"at": "t2", "change": "c2", "why": "w"},
+            ],
+        )
+        lines = list(render.status_lines(document))
+        self.assertIn("40; overlayctl history", lines[-2])
+        self.assertEqual(lines[-1], "  t2 c2 (w)")
+
+    def test_what_is_fought_over(self) -> None:
+        """A repair that someone keeps undoing is named, for it waits longer and longer."""
+        lines = list(
+            render.status_lines(self.document(counts={"fights": 1}, fights=[{"name": "route x"}]))
+        )
+        self.assertEqual(lines[-2:], ["Fought over:    1", "  route x"])
+
+    def test_older_daemon(self) -> None:
+        """A list that an older daemon does not know is shown as an empty one."""
+        shown = list(render.status_lines(self.document()))
+        self.assertEqual(list(render.status_lines(self.document(counts={}))), shown)
+
     def test_times(self) -> None:
         """Ages and delays are in words."""
-        self.assertEqual(self.line("Inventory"), "4 nodes, version 1234, 3m12s old")
+        self.assertEqual(self.line("Inventory"), "4 nodes, version 1234, the same for 3m12s")
         self.assertEqual(self.line("Next try", nextRetry=3.0), "in 3s")
         self.assertEqual(
             self.line("Last pass"),
@@ -149,13 +218,13 @@ class LinesTests(SynchronousTestCase):
             self.assertEqual("overlayctl confirm" in shown, until is not None)
 
     def test_handshake(self) -> None:
-        """A handshake has its age by the wall clock, never less than none."""
+        """A handshake has its age; one that is ahead of a clock set back says so."""
         document = encoding.peer_document(peer(1))
         ages = [
             render.peer_rows([document | {"latestHandshake": at}], now=1000.0)[0][2]
-            for at in (None, 808.0, 1000.5)
+            for at in (None, 808.0, 1000.5, 4600.0)
         ]
-        self.assertEqual(ages, ["never", "3m12s ago", "0s ago"])
+        self.assertEqual(ages, ["never", "3m12s ago", "0s ago", "1h ahead"])
 
     def test_large_peer(self) -> None:
         """A peer whose prefixes are not all in the document says how many are missing."""

@@ -83,6 +83,7 @@ class AnswersTests(ControlTestCase):
                 "notAnnounced": 2,
                 "notCarried": 1,
                 "foreignRoutes": 1,
+                "fights": 1,
                 "repairs": 1,
             },
         )

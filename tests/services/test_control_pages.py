@@ -65,6 +65,7 @@ STATUS = evolve(
     not_announced=tuple(name(n) for n in NUMBERS),
     not_carried=tuple(text(n) for n in NUMBERS),
     foreign_routes=tuple(ForeignRoute(route(n), text(n)) for n in NUMBERS),
+    fights=tuple(text(n) for n in NUMBERS),
     repairs=tuple(Repair("2026-01-01T00:00:00Z", text(n), text(n)) for n in NUMBERS),
     last_pass=evolve(report(), changes=CHANGES),
 )
@@ -98,6 +99,7 @@ PAGED = (
     Paged(List, {"what": "notAnnounced"}, lambda item: item["name"]),
     Paged(List, {"what": "notCarried"}, lambda item: item["name"]),
     Paged(List, {"what": "foreignRoutes"}, lambda item: item["reason"]),
+    Paged(List, {"what": "fights"}, lambda item: item["name"]),
     Paged(List, {"what": "repairs"}, lambda item: item["why"]),
     Paged(ListChanges, {"number": 7}, lambda item: item["change"]),
     Paged(ListPlan, {"what": "changes"}, lambda item: item["why"]),

@@ -87,7 +87,8 @@ class AnsweredTests(OverlayctlTestCase):
         """--ready ends with 5 before that, and says why."""
         self.status = evolve(TROUBLED, state=State(StateName.STARTING, "no inventory yet"))
         out = await self.printed("status", "--ready", code=5)
-        self.assertEqual(out, "not ready: starting: no inventory yet\n")
+        why = "API server not watched: connection refused"
+        self.assertEqual(out, f"not ready: starting: no inventory yet; {why}\n")
         out = await self.printed("status", "--ready", "-o", "json", code=5)
         self.assertEqual(json.loads(out)["ready"], False)
 

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from attrs import evolve
+from immutables import Map
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.internet.testing import EventLoggingObserver
@@ -9,6 +11,7 @@ from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from overlayd.kube.nodes import NodeSession
+from overlayd.model.machine import Device, Peer
 from overlayd.model.settings import Settings
 from overlayd.model.status import Held, State, StateName
 from overlayd.passes import PassResult
@@ -29,13 +32,18 @@ def held(count: int, until: str | None = UNTIL) -> tuple[Held, ...]:
     return tuple(Held(key(n), f"n{n}", 300.0, until) for n in range(1, count + 1))
 
 
+WALL = 1_000_000.0
+
+
 class ReportingTests(SynchronousTestCase):
     """Services that are built as the daemon builds them, with plans that a test chooses."""
 
     def setUp(self) -> None:
         clock = Clock()
         self.plan = Plan((), Memory())
-        manager = PeerManager(clock, lambda: 0.0, self.thread, self.run_pass, lambda n: 1.0)
+        self.observed = BARE
+        self.error: str | None = None
+        manager = PeerManager(clock, lambda: WALL, self.thread, self.run_pass, lambda n: 1.0)
         session = NodeSession(client("http://127.0.0.1:1"), SETTINGS)
         watch = NodeWatch(clock, self.thread, session, manager.take, Pace(lambda n: 1.0, lambda: 0))
         announcer = Announcer(clock, SETTINGS, lambda values: Deferred(), lambda n: 1.0)
@@ -51,7 +59,7 @@ class ReportingTests(SynchronousTestCase):
         return succeed(function(*args, **kwargs))
 
     def run_pass(self, *_: object) -> PassResult:
-        return PassResult(None, BARE, self.plan, (), None, 0.0)
+        return PassResult(None, self.observed, self.plan, (), None, 0.0, error=self.error)
 
     def said(self, held: tuple[Held, ...], state: State | None = None) -> list[str]:
         """What is logged of held peers after a pass."""
@@ -60,16 +68,17 @@ class ReportingTests(SynchronousTestCase):
         self.manager.want("test")
         self.reporting.note_state()
         lines = [formatEvent(event) for event in list(self.observer)[before:]]
-        return [line for line in lines if "n1" in line]
+        return [line for line in lines if "held" in line or "confirm" in line]
 
     def test_held_peers_are_named(self) -> None:
-        """One line names them, and how to let them go; another comes only with another peer."""
+        """One line names them, and how to let them go; another names those that come to be held."""
         (line,) = self.said(held(2))
         self.assertIn("n1, n2", line)
         self.assertIn("`overlayctl confirm`", line)
         self.assertEqual(self.said(held(2)), [])
         self.assertEqual(self.said(held(1)), [])
-        self.assertEqual(len(self.said(held(2))), 1)
+        (line,) = self.said(held(2))
+        self.assertTrue(line.endswith(": n2"), line)
 
     def test_many_held_peers(self) -> None:
         """A line names some of them, however many there are."""
@@ -88,3 +97,26 @@ class ReportingTests(SynchronousTestCase):
         """The status shows what is held."""
         self.said(held(2))
         self.assertEqual(self.reporting.status().held, held(2))
+
+    def test_handshakes_and_the_clock(self) -> None:
+        """A handshake from the future, by a clock that was set back, is as old as it is ahead."""
+        ages = (179.0, 180.0, -179.0, -3600.0, None)
+        peers = {
+            key(n): Peer(key(n), last_handshake=None if age is None else WALL - age)
+            for n, age in enumerate(ages, 1)
+        }
+        self.observed = evolve(BARE, device=Device(key(100), 51820, Map(peers)))
+        self.plan = Plan((), Memory(), names=Map({k: f"n{k}" for k in peers}))
+        self.manager.want("test")
+        states = {peer.peer.key: peer.state for peer in self.reporting.peers()}
+        self.assertEqual(
+            [states[key(n)] for n in range(1, 6)], ["up", "idle", "up", "idle", "never"]
+        )
+
+    def test_silent_device(self) -> None:
+        """A device that could not be read is not said to be missing."""
+        for error in (None, "it hangs"):
+            self.error = error
+            self.manager.want("test")
+            device = self.reporting.status().device
+            self.assertEqual((device.present, device.answers), (False, error is None))

@@ -86,7 +86,7 @@ class WatchCase(ScriptedCase):
         return [
             formatEvent(logged)
             for logged in self.observer
-            if logged["log_namespace"].startswith("overlayd.services.watch")
+            if logged["log_namespace"].endswith(".NodeWatch")
         ]
 
     def waits(self) -> float:

@@ -144,7 +144,7 @@ class FaultCase(TestCase):
         return [
             formatEvent(logged)
             for logged in self.observer
-            if logged["log_namespace"].startswith("overlayd.services.watch")
+            if logged["log_namespace"].endswith(".NodeWatch")
             and not formatEvent(logged).startswith("read ")
         ]
 
