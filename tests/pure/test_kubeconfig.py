@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -199,6 +199,7 @@ class KubeconfigTests(SynchronousTestCase):
             self.refused(content)
         self.assertFalse((self.folder / "secret").exists())
 
+    @settings(deadline=None)  # the first one imports yaml
     @given(st.sampled_from(PLACES), JUNK)
     def test_any_shape(self, path: tuple[str | int, ...], value: object) -> None:
         """Whatever stands anywhere, a kubeconfig is read or refused in one line."""
@@ -207,6 +208,7 @@ class KubeconfigTests(SynchronousTestCase):
         except KubeConfigError as error:
             self.assertTrue(str(error).isprintable(), str(error))
 
+    @settings(deadline=None)
     @given(st.binary() | st.text().map(str.encode))
     def test_any_bytes(self, content: bytes) -> None:
         """Whatever bytes a file holds, it is refused in one line: none is a kubeconfig."""
