@@ -26,6 +26,7 @@ RunPass = Callable[[Work], PassResult]
 Preview = Callable[[Work], Plan]
 
 CHECK_AFTER = 0.2  # seconds after a pass that changed something
+ECHO = 1.0  # seconds after a pass that failed, in which announcements may be its own
 SHARE_OF_CHECKS = 0.1  # of one core while changes come without end
 
 
@@ -105,8 +106,8 @@ class PeerManager(Service):
     def kernel_announced(self, reason: str) -> None:
         """Someone changed what is ours: repair it now, or later where someone keeps undoing it.
 
-        A pass whose changes fail may announce itself, and then the retry comes when it comes. One
-        that could not read the tunnel changes nothing that would.
+        A pass whose changes fail may announce itself, and for that the retry comes when it comes.
+        One that could not read the tunnel changes nothing that would.
         """
         if self._busy is not None:
             self._announced = reason
@@ -158,7 +159,9 @@ class PeerManager(Service):
 
     @property
     def _may_repair(self) -> bool:
-        return self.drift.pause(self._clock.seconds()) == 0 and not self._changes_failed
+        now = self._clock.seconds()
+        is_echo = self._changes_failed and now - self.finished_at < ECHO
+        return self.drift.pause(now) == 0 and not is_echo
 
     @property
     def _changes_failed(self) -> bool:

@@ -138,7 +138,7 @@ class Daemon:
         if self.standing is not None and not self.changed:
             inventory = self.standing.inventory
         observed = self.there.observe()
-        if self.standing is not None and not reads:
+        if self.standing is not None and not (reads or self.standing.network_changed):
             observed = self.standing.observed
         holders = holders_in(observed.device, self.standing)
         now = Now(self.time, WALL + self.time)

@@ -16,7 +16,7 @@ from overlayd.model.status import State, StateName
 from overlayd.passes import PassResult, Reads, Work
 from overlayd.plan.result import Memory, Plan
 from overlayd.plan.standing import Standing
-from overlayd.services.manager import CHECK_AFTER, PeerManager
+from overlayd.services.manager import CHECK_AFTER, ECHO, PeerManager
 from overlayd.services.readings import LONGEST_PERIOD, SHORTEST_PERIOD, WHOLE_PERIOD
 from tests.bare_machine import BARE
 from tests.statuses import key
@@ -212,6 +212,20 @@ class PeerManagerTests(SynchronousTestCase):
         self.assertEqual(len(self.calls), 1)
         self.clock.advance(0.1)
         self.assertEqual(len(self.calls), 2)
+
+    def test_a_failure_does_not_hide_what_others_do(self) -> None:
+        """While one change fails again and again, what somebody removes is still repaired at once.
+
+        Not more often than once a second: nobody can tell it from what the failing pass stirs up.
+        """
+        self.manager.startService()
+        for passes in (2, 3):
+            self.finish(result(FAILED))
+            self.manager.kernel_announced("a rule was removed")
+            self.clock.advance(ECHO)
+            self.assertEqual(len(self.calls), passes - 1)
+            self.manager.kernel_announced("a rule was removed")
+            self.assertEqual(len(self.calls), passes)
 
     def test_announced_while_a_pass_runs(self) -> None:
         """What the kernel announces during a pass is looked at right after it."""
