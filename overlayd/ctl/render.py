@@ -79,7 +79,7 @@ def status_lines(status: Document) -> Iterator[str]:
     yield _line("Device", _device(device))
     yield _line("Public key", device["publicKey"] or _none(device))
     yield _line("Addresses", ", ".join(device["addresses"]) or _none(device))
-    yield _line("Peers", _peers(status["peers"]) if device["answers"] else "not known")
+    yield _line("Peers", _peers(status["peers"]) if device.get("answers", True) else "not known")
     yield _line("Inventory", _inventory(status["inventory"]))
     if not status["api"]["error"]:
         yield _line("API server", _api(status["api"]))
@@ -100,11 +100,11 @@ def _announced(announcement: Document) -> str:
 
 
 def _none(device: Document) -> str:
-    return "none" if device["answers"] else "not known"
+    return "none" if device.get("answers", True) else "not known"
 
 
 def _device(device: Document) -> str:
-    if not device["answers"]:
+    if not device.get("answers", True):
         return f"{device['link']} ({device['tunnel']}): it does not answer"
     if not device["present"]:
         return f"{device['link']} ({device['tunnel']}): there is none of ours"

@@ -54,6 +54,10 @@ class OverlayAddressTests(SynchronousTestCase):
         quarantines = self.late.daemon.ctl("status").stdout
         self.assertIn(f"{_OVERLAY_ADDRESS}", quarantines)
         self.assertIn("node1 holds it", quarantines)
+        left_out = (
+            f"LeftOut: left out: overlay address {_OVERLAY_ADDRESS} of node17: node1 holds it"
+        )
+        self.assertIn(left_out, self.late.daemon.log())
         for other in (self.holder, self.bystander):
             self._wait_for_pings(self.late, other.pod.address)
             self._wait_for_pings(other, self.late.pod.address)

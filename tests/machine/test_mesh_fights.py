@@ -78,6 +78,8 @@ class FightTests(MeshTestCase):
             second.start()
             try:
                 self._named("set MTU of wg0 to 1420", "set MTU of wg0 to 1300")
+                self.assertIn(f"PeerManager: {FOUGHT}", self.daemon.log())
+                self.assertIn("set MTU of wg0", str((self.daemon.status() or {}).get("fights")))
                 self._backed_off()
             finally:
                 second.stop()
