@@ -74,6 +74,11 @@ class PrefixIndex(Generic[T]):
         for _, _, owners in self._overlapping(prefix):
             yield from owners
 
+    def entries(self, prefix: IPNetwork) -> Iterator[tuple[IPNetwork, Owners[T]]]:
+        """The prefixes that share addresses with this one, the largest first, and who has them."""
+        for length, bits, owners in sorted(self._overlapping(prefix)):
+            yield type(prefix)((bits << prefix.max_prefixlen - length, length)), owners
+
     def other_than(self, owner: T, prefix: IPNetwork) -> tuple[IPNetwork, T] | None:
         """Somebody else who has addresses of this prefix, and of which one: the largest."""
         others = (

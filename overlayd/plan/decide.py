@@ -1,6 +1,7 @@
 """The decision of a pass: about everything, or about what has changed since the one before."""
 
 from collections.abc import Mapping
+from heapq import merge
 from typing import TypeVar
 
 from attrs import evolve
@@ -11,7 +12,6 @@ from overlayd.model.keys import PublicKey
 from overlayd.model.machine import Observed
 from overlayd.model.node import Inventory
 from overlayd.model.settings import Settings
-from overlayd.plan.desired import in_order
 from overlayd.plan.ground import ground
 from overlayd.plan.mtu import ways
 from overlayd.plan.overlay import same_endpoint
@@ -136,8 +136,12 @@ def _widened(
             before=observed.device.peers if observed.device else NOBODY,
         ),
         names=_replaced(rest.names, keys, part.names),
-        quarantines=in_order(
-            [*(q for q in rest.quarantines if q.node not in scope.names), *part.quarantines]
+        quarantines=tuple(
+            merge(
+                (q for q in rest.quarantines if q.node not in scope.names),
+                part.quarantines,
+                key=lambda q: q.node,  # both are in order, and of different Nodes
+            )
         ),
         foreign_routes=rest.foreign_routes,
     )

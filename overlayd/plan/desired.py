@@ -61,7 +61,7 @@ def desired(
         peers=peers,
         given=settled.prefixes,
         owners=owners,
-        quarantines=in_order(
+        quarantines=_in_order(
             [
                 *(Quarantine(n.name, f.claim, f.text, f.reason) for n in ordered for f in n.faults),
                 *owners.quarantines,
@@ -86,6 +86,6 @@ def _own_holding(settings: Settings, own: Node, there: Ground) -> frozenset[IPNe
     return held_by_us(wanted, there.device)
 
 
-def in_order(quarantines: Sequence[Quarantine]) -> tuple[Quarantine, ...]:
+def _in_order(quarantines: Sequence[Quarantine]) -> tuple[Quarantine, ...]:
     """Each once, by Node and claim."""
     return tuple(sorted(set(quarantines), key=lambda q: (q.node, q.claim.value, q.text, q.reason)))

@@ -6,7 +6,8 @@ from attrs import evolve, frozen
 
 from overlayd.model.keys import PublicKey
 from overlayd.model.machine import Observed
-from overlayd.model.node import Inventory, Node
+from overlayd.model.node import Inventory, IPNetwork, Node
+from overlayd.model.prefix_index import PrefixIndex
 from overlayd.model.settings import Settings
 from overlayd.plan.claim_index import overlay_claims, pod_claims
 from overlayd.plan.result import Memory
@@ -57,13 +58,15 @@ class Search:
         self._peers = peers
         self._holders = holders
         self._memory = memory
+        self._first: frozenset[str] = frozenset()  # what is searched from
         self._names: set[str] = set()
         self._keys: set[PublicKey] = set()
         self._to_do: list[str | PublicKey] = []
 
     def reach(self, names: Iterable[str], keys: Iterable[PublicKey]) -> Scope:
         """All that these Nodes and peers share a claim with, near or far."""
-        self._add_names(names)
+        self._first = frozenset(names)
+        self._add_names(self._first)
         self._add_keys(keys)
         while self._to_do:
             found = self._to_do.pop()
@@ -80,13 +83,35 @@ class Search:
     def _from_node(self, node: Node) -> None:
         if node.key is not None:
             self._add_keys((node.key,))
-        index, find = self._after.index, self._holders.overlapping
         for prefix in overlay_claims(self._settings, node):
-            self._add_names(index.overlay.overlapping(prefix))
-            self._add_keys(find(prefix))
+            self._from_claim(node, prefix, self._after.index.overlay)
         for prefix in pod_claims(self._settings, node):
-            self._add_names(index.pods.overlapping(prefix))
-            self._add_keys(find(prefix))
+            self._from_claim(node, prefix, self._after.index.pods)
+
+    def _from_claim(self, node: Node, prefix: IPNetwork, claims: PrefixIndex[str]) -> None:
+        """All who have a part of it.
+
+        A claim that has lost, of a Node that did not change, stays lost while one of those that
+        hold a part of it stays. That one is enough: somebody who claims a whole network must not
+        make each Node's change a matter of all Nodes.
+        """
+        if node.name not in self._first and not self._has(node, prefix):
+            for part, names in claims.entries(prefix):
+                for name in names:
+                    other = self._after.nodes[name]
+                    if name not in self._first and name != node.name and self._has(other, part):
+                        self._add_names((name,))
+                        return
+        self._add_names(claims.overlapping(prefix))
+        self._add_keys(self._holders.overlapping(prefix))
+
+    def _has(self, node: Node, prefix: IPNetwork) -> bool:
+        """Whether the device gives a Node this prefix, through the peer that is its own."""
+        return (
+            node.key is not None
+            and self._memory.names.get(node.key) == node.name
+            and node.key in self._holders.owners(prefix)
+        )
 
     def _from_key(self, key: PublicKey) -> None:
         self._add_names(self._after.index.keys.get(key, ()))

@@ -45,7 +45,7 @@ class Handshakes(Service):
         hold old sessions too.
         """
         complete = result.inventory is not None
-        if not (result.sessions_lost or (self._owed and complete)):
+        if not self.running or not (result.sessions_lost or (self._owed and complete)):
             return
         self._owed = not complete
         peers = result.observed.device.peers if result.observed.device else {}

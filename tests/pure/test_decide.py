@@ -24,9 +24,11 @@ from tests.pure.cluster import (
     PEER_B,
     PEER_C,
     D,
+    E,
     inventory,
     net,
     node,
+    reasons,
     with_link,
     with_routes,
     working,
@@ -342,3 +344,24 @@ class BuildsOnTests(SynchronousTestCase):
         self.daemon.take(d=node("d", "10.0.0.4", D, "100.64.0.4", "10.244.4.0/24"))
         named = [f.reason for f in self.daemon.rest().foreign_routes]
         self.assertEqual(named, ["takes traffic for 10.244.4.0/24 of d"])
+
+
+class ScopeTests(SynchronousTestCase):
+    def test_a_node_that_claims_everything(self) -> None:
+        """It makes the change of another Node no matter of all Nodes."""
+        greedy = node("x", "10.0.0.9", E, pods="10.244.0.0/16", day=2)
+        others = [
+            node(f"n{n}", f"10.0.1.{n}", PublicKey(bytes([100 + n]) * 32), pods=f"10.244.{n}.0/24")
+            for n in range(20, 60)
+        ]
+        daemon = Daemon(Machine(working()), indexed(inventory(*others, greedy)))
+        daemon.rest(reads=True)
+        daemon.take(b=NODE_B)
+        decided = daemon.rest()
+        self.assertEqual(
+            reasons(decided),
+            {"x podCIDR 10.244.0.0/16": "a holds 10.244.1.0/24, which overlaps it"},
+        )
+        about = [names for names in daemon.about if names and "b" in names]
+        self.assertTrue(about)
+        self.assertLess(max(map(len, about)), 6)

@@ -106,9 +106,10 @@ class HandshakeTests(SynchronousTestCase):
         self.assertEqual(len(self.batches), 2)
 
     def test_stop(self) -> None:
-        """A stopped queue leaves no timer, also when an answer comes late."""
+        """A stopped queue leaves no timer, also when an answer or a pass comes late."""
         self.handshakes.after_pass(after(GiveKey("new"), names=3 * BATCH))
         self.clock.advance(0)
         self.handshakes.stopService()
         self.answers[0].callback([])
+        self.handshakes.after_pass(after(GiveKey("new"), names=1))
         self.assertEqual(self.clock.getDelayedCalls(), [])
