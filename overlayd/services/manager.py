@@ -12,21 +12,16 @@ from twisted.logger import Logger
 from overlayd.model.errors import NotNow, OverlaydError, Stopping
 from overlayd.model.keys import PublicKey
 from overlayd.model.node import Inventory
-from overlayd.model.status import ChangeReport, PassReport, StateName
-from overlayd.model.text import rfc3339
+from overlayd.model.status import PassReport, StateName
 from overlayd.passes import PassResult, Reads, Work
-from overlayd.plan.result import Memory, Now, Plan
-from overlayd.plan.standing import Standing
-from overlayd.services.drift import Drift
-from overlayd.services.pass_log import PassLog
-from overlayd.services.readings import Readings
+from overlayd.plan.result import Now, Plan
+from overlayd.services.ledger import Ledger
 from overlayd.services.thread import Call
 
 RunPass = Callable[[Work], PassResult]
 Preview = Callable[[Work], Plan]
 
 CHECK_AFTER = 0.2  # seconds after a pass that changed something
-ECHO = 1.0  # seconds after a pass that failed, in which announcements may be its own
 SHARE_OF_CHECKS = 0.1  # of one core while changes come without end
 
 
@@ -52,30 +47,17 @@ class PeerManager(Service):
         self._thread = thread
         self._run_pass = run_pass
         self._retry = retry
+        self.ledger = Ledger(self._log)
         self.inventory: Inventory | None = None  # the newest
         self.inventory_at = 0.0  # when it came, by the clock
-        self._memory = Memory()
-        self._standing: Standing | None = None
-        self._readings = Readings()
-        self._confirmed: frozenset[PublicKey] = frozenset()  # since the last pass began
         self._wanted: list[str] = []
         self._reads = Reads.NOTHING  # how much the next pass reads
         self._waiters: list[Deferred[PassReport]] = []
         self._announced = ""  # what the kernel announced while a pass ran
-        self._pass_log = PassLog(self._log)
         self._next: IDelayedCall | None = None
         self._busy: Deferred[None] | None = None
-        self._passed: Inventory | None = None  # what the last successful pass brought about
         self._listeners: list[Callable[[PassResult], None]] = []
         self._readers: list[Callable[[PassReport], None]] = []
-        self.result: PassResult | None = None
-        self.report: PassReport | None = None
-        self.trouble: PassReport | None = None  # the last pass that failed, until one succeeds
-        self.attempts = 0  # passes that failed in a row
-        self.passes = 0
-        self.has_converged = False  # whether one pass on an inventory left nothing undone
-        self.finished_at = 0.0  # when the last pass ended, by the clock
-        self.drift = Drift(self._log)
         self.why_stopped = "the daemon is stopping"  # who asks for a pass then is told
 
     # --- what asks for a pass ---
@@ -90,7 +72,7 @@ class PeerManager(Service):
 
     def take(self, inventory: Inventory) -> None:
         """Take a new inventory; names that changed in those it replaces unseen are united."""
-        if self.inventory is not None and self.inventory is not self._passed:
+        if self.inventory is not None and self.inventory is not self.ledger.passed:
             inventory = evolve(inventory, changed=inventory.changed | self.inventory.changed)
         self.inventory = inventory
         self.inventory_at = self._clock.seconds()
@@ -111,7 +93,7 @@ class PeerManager(Service):
         """
         if self._busy is not None:
             self._announced = reason
-        elif self._may_repair:
+        elif self.ledger.may_repair(self._clock.seconds()):
             self.want(reason, Reads.NETWORK)
 
     def resync(self) -> "Deferred[PassReport]":
@@ -123,10 +105,11 @@ class PeerManager(Service):
 
         :raises NotNow: (asynchronously) our own Node is missing, and so nothing may go.
         """
-        state = self.result.plan.state if self.result else None
+        result = self.ledger.result
+        state = result.plan.state if result else None
         if state is not None and state.name is StateName.NODE_MISSING:
             return fail(NotNow(f"no peer goes, and none is confirmed: {state.message}"))
-        self._confirmed |= frozenset(keys)
+        self.ledger.confirm(keys)
         return self._answered("the removal of held peers was confirmed")
 
     def preview(self, preview: Preview) -> "Deferred[Plan]":
@@ -140,9 +123,10 @@ class PeerManager(Service):
             await done
         if not self.running:
             raise Stopping(self.why_stopped)
-        now = Now(self._clock.seconds(), self.wall())
-        work = Work(self.inventory, self._remembered(), now, None, Reads.EVERYTHING)
-        return await self._thread(preview, work)
+        return await self._thread(preview, self.ledger.preview(self.inventory, self._now()))
+
+    def _now(self) -> Now:
+        return Now(self._clock.seconds(), self.wall())
 
     def _answered(self, reason: str) -> "Deferred[PassReport]":
         if not self.running:
@@ -156,16 +140,6 @@ class PeerManager(Service):
     def next_in(self) -> float | None:
         """Seconds until the next pass that nobody asked for; None while one runs."""
         return None if self._next is None else self._next.getTime() - self._clock.seconds()
-
-    @property
-    def _may_repair(self) -> bool:
-        now = self._clock.seconds()
-        is_echo = self._changes_failed and now - self.finished_at < ECHO
-        return self.drift.pause(now) == 0 and not is_echo
-
-    @property
-    def _changes_failed(self) -> bool:
-        return self.attempts > 0 and not self._readings.tunnel_is_silent
 
     # --- the service ---
 
@@ -182,10 +156,8 @@ class PeerManager(Service):
 
     def took_down(self, report: PassReport) -> None:
         """Take for the last pass what removed all that passes made."""
-        self.passes, self.report = report.number, report
-        self.finished_at = self._clock.seconds()
-        for reader in self._readers:
-            self._tell(partial(reader, report))
+        self.ledger.took_down(report, self._clock.seconds())
+        self._tell_readers(report)
 
     def _begin(self) -> None:
         self._cancel()
@@ -196,24 +168,27 @@ class PeerManager(Service):
 
     async def _work(self) -> None:
         while self._wanted and self.running:
-            if self._announced and self._may_repair:  # it need not wait for the last of many passes
-                self.want(self._announced, Reads.NETWORK)
+            if self._announced and self.ledger.may_repair(self._clock.seconds()):
+                self.want(self._announced, Reads.NETWORK)  # not only after the last of many passes
                 self._announced = ""
             reasons, self._wanted = tuple(dict.fromkeys(self._wanted)), []
+            reads, self._reads = self._reads, Reads.NOTHING
             waiters, self._waiters = self._waiters, []
-            await self._one_pass(reasons, self._take_work(whole=bool(waiters)))
-            assert self.report is not None  # _one_pass made it
-            for reader in self._readers:
-                self._tell(partial(reader, self.report))
+            work = self.ledger.work(self.inventory, reads, bool(waiters), self._now())
+            await self._one_pass(reasons, work)
+            report = self.ledger.report
+            assert report is not None  # _one_pass made it
+            self._tell_readers(report)
             for waiter in waiters:
-                waiter.callback(self.report)
+                waiter.callback(report)
 
     def _rest(self, _: object) -> None:
         busy, self._busy = self._busy, None
         announced, self._announced = self._announced, ""
         if self.running:
-            if self.attempts and not (announced and not self._changes_failed):
-                self._schedule(self._retry(self.attempts - 1), "the last pass failed")
+            attempts = self.ledger.attempts
+            if attempts and not (announced and not self.ledger.changes_failed):
+                self._schedule(self._retry(attempts - 1), "the last pass failed")
             else:
                 self._schedule_next(announced)
         if busy is not None:
@@ -221,17 +196,16 @@ class PeerManager(Service):
 
     def _schedule_next(self, announced: str) -> None:
         """Soon where something was changed: to see that it is there. Else when it is time."""
-        now = self._clock.seconds()
-        pause = self.drift.pause(now)
+        ledger, now = self.ledger, self._clock.seconds()
+        pause, due_in = ledger.drift.pause(now), ledger.readings.due_in(now)
         if announced:
             self._schedule(pause, announced, Reads.NETWORK)
-        elif self.report is not None and any(c.error is None for c in self.report.changes):
-            seconds = self.result.seconds if self.result is not None else 0.0
-            check = min(seconds / SHARE_OF_CHECKS, self._readings.due_in(now))
-            delay = max(CHECK_AFTER, check, pause)
+        elif ledger.report is not None and any(c.error is None for c in ledger.report.changes):
+            seconds = ledger.result.seconds if ledger.result is not None else 0.0
+            delay = max(CHECK_AFTER, min(seconds / SHARE_OF_CHECKS, due_in), pause)
             self._schedule(delay, "the last pass changed something", Reads.NOTHING)
         else:
-            self._schedule(max(self._readings.due_in(now), pause), "it was time")
+            self._schedule(max(due_in, pause), "it was time")
 
     def _schedule(self, delay: float, reason: str, reads: Reads = Reads.EVERYTHING) -> None:
         self._cancel()
@@ -253,64 +227,22 @@ class PeerManager(Service):
 
     # --- one pass ---
 
-    def _take_work(self, whole: bool) -> Work:
-        now = self._clock.seconds()
-        reads, self._reads = self._reads, Reads.NOTHING
-        if self._readings.due_in(now) <= 0:
-            reads = Reads.EVERYTHING  # Node events that never end do not put it off
-        whole |= reads is Reads.EVERYTHING and self._readings.whole_is_due(now)
-        standing = None if whole else self._standing
-        # Kept also where this pass fails; the one before knew nothing of what was confirmed.
-        self._memory, self._confirmed = self._remembered(), frozenset()
-        return Work(self.inventory, self._memory, Now(now, self.wall()), standing, reads)
-
     async def _one_pass(self, reasons: tuple[str, ...], work: Work) -> None:
-        self.passes += 1
-        report = PassReport(
-            number=self.passes, why="; ".join(reasons), began=rfc3339(work.now.wall), duration=0.0
-        )
+        report = self.ledger.begin(reasons, work)
         try:
             result = await self._thread(self._run_pass, work)
         except OverlaydError as error:
-            self._pass_log.could_not_read(str(error))
-            self._standing = None
-            self._finish(evolve(report, error=str(error)), work)
+            self.ledger.could_not_read(str(error), report, work, self._clock.seconds())
         except Exception as error:
-            self._pass_log.broke()
-            self._standing = None
-            self._finish(evolve(report, error=f"an error in overlayd itself: {error!r}"), work)
+            self.ledger.broke(error, report, work, self._clock.seconds())
         else:
-            self._took(result, report, work)
+            self.ledger.took(result, report, work, self._clock.seconds())
+            for listener in self._listeners:
+                self._tell(partial(listener, result))
 
-    def _remembered(self) -> Memory:
-        """What the next plan has to know: of the plan before it, and of the operator."""
-        if not self._confirmed:
-            return self._memory
-        return evolve(self._memory, confirmed=self._memory.confirmed | self._confirmed)
-
-    def _took(self, result: PassResult, report: PassReport, work: Work) -> None:
-        self._readings.took(work, result)
-        if result.error is None:
-            self._memory, self._standing = result.plan.memory, result.standing
-        if self.result is not None and work.inventory is self._passed:
-            self.drift.count(result, report.began, work.now.monotonic)
-        failed = bool(result.failures) or self._readings.tunnel_is_silent
-        if not failed:
-            self._passed = work.inventory
-            self.has_converged |= work.inventory is not None and result.plan.state is None
-        self.result = result
-        self._pass_log.changes(result, self.drift.fights)
-        changes = (ChangeReport(str(o.change), o.change.why, o.error) for o in result.outcomes)
-        self._finish(evolve(report, changes=tuple(changes), error=result.error), work, failed)
-        for listener in self._listeners:
-            self._tell(partial(listener, result))
-
-    def _finish(self, report: PassReport, work: Work, failed: bool = True) -> None:
-        self.attempts = self.attempts + 1 if failed else 0
-        self.report = evolve(report, duration=self._clock.seconds() - work.now.monotonic)
-        if report.failed or not failed:
-            self.trouble = self.report if failed else None
-        self.finished_at = self._clock.seconds()
+    def _tell_readers(self, report: PassReport) -> None:
+        for reader in self._readers:
+            self._tell(partial(reader, report))
 
     def _tell(self, listener: Callable[[], None]) -> None:
         try:

@@ -73,12 +73,12 @@ class Reporting:
             device=self._device(result),
             api=self._api(),
             announcement=AnnouncementStatus(self._announcer.announced, self._announcer.reason),
-            last_pass=manager.report,
-            last_pass_age=now - manager.finished_at if manager.report else None,
-            next_retry=manager.next_in if manager.attempts else None,
-            fights=tuple(sorted(manager.drift.fights)),
-            repaired=manager.drift.total,
-            repairs=manager.drift.last,
+            last_pass=manager.ledger.report,
+            last_pass_age=now - manager.ledger.finished_at if manager.ledger.report else None,
+            next_retry=manager.next_in if manager.ledger.attempts else None,
+            fights=tuple(sorted(manager.ledger.drift.fights)),
+            repaired=manager.ledger.drift.total,
+            repairs=manager.ledger.drift.last,
         )
         if inventory is not None:
             age = now - manager.inventory_at
@@ -100,7 +100,7 @@ class Reporting:
 
     def state(self) -> State:
         """What stands in the way, the worst first; converged where nothing does."""
-        manager, result = self._manager, self._manager.result
+        manager, result = self._manager, self._manager.ledger.result
         torn_down = self._torn_down()
         if torn_down is not None:
             return torn_down
@@ -108,8 +108,8 @@ class Reporting:
             return State(StateName.STOPPING)
         if result is not None and result.plan.state is not None:
             return result.plan.state
-        if manager.attempts:
-            return State(StateName.RETRYING, _trouble(manager.trouble))
+        if manager.ledger.attempts:
+            return State(StateName.RETRYING, _trouble(manager.ledger.trouble))
         if result is None or manager.inventory is None:
             return State(StateName.STARTING, "waiting for the first list of Nodes")
         if result.forwarding_error is not None:
@@ -124,7 +124,7 @@ class Reporting:
 
     def note_state(self) -> None:
         """Log the state, and what is held, where they are others than when this was called last."""
-        result = self._manager.result
+        result = self._manager.ledger.result
         held = frozenset(h.node or str(h.key) for h in result.plan.held) if result else frozenset()
         state = self.state()
         new = held - self._noted_held
@@ -167,13 +167,13 @@ class Reporting:
 
     def _seen(self) -> PassResult | None:
         """What the last pass saw, as long as it is there."""
-        return self._manager.result if self._torn_down() is None else None
+        return self._manager.ledger.result if self._torn_down() is None else None
 
     def _ready(self) -> bool:
         """Whether this node carries pods. An API server that dies later changes nothing in that."""
         result = self._seen()
         return (
-            self._manager.has_converged
+            self._manager.ledger.has_converged
             and self._announcer.has_announced
             and result is not None
             and result.plan.state is None

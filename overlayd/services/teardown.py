@@ -95,7 +95,7 @@ class Teardown:
     async def _withdrawal(self) -> Withdrawal:
         if self._withdrawn:
             return Withdrawal()
-        result = self._manager.result
+        result = self._manager.ledger.result
         key = result.public_key if result is not None else None
         asked = self._withdraw(key, self._clock.seconds() + WITHDRAWAL_LIMIT)
         try:
@@ -125,9 +125,9 @@ class Teardown:
 
     async def _machine_part(self, withdrawal: Withdrawal) -> TeardownReport:
         began = self._clock.seconds()
-        manager, result = self._manager, self._manager.result
+        manager, result = self._manager, self._manager.ledger.result
         report = PassReport(
-            number=manager.passes + 1, why=WHY, began=rfc3339(manager.wall()), duration=0.0
+            number=manager.ledger.passes + 1, why=WHY, began=rfc3339(manager.wall()), duration=0.0
         )
         foreign: tuple[str, ...] = ()
         forwarding: bool | None = None

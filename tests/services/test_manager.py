@@ -16,7 +16,8 @@ from overlayd.model.status import State, StateName
 from overlayd.passes import PassResult, Reads, Work
 from overlayd.plan.result import Memory, Plan
 from overlayd.plan.standing import Standing
-from overlayd.services.manager import CHECK_AFTER, ECHO, PeerManager
+from overlayd.services.ledger import ECHO
+from overlayd.services.manager import CHECK_AFTER, PeerManager
 from overlayd.services.readings import LONGEST_PERIOD, SHORTEST_PERIOD, WHOLE_PERIOD
 from tests.bare_machine import BARE
 from tests.statuses import key
@@ -122,12 +123,12 @@ class PeerManagerTests(SynchronousTestCase):
         self.assertEqual(len(self.calls), 1)
         self.clock.advance(0.1)
         self.finish(TunnelError("it does not answer"))
-        self.assertEqual(self.manager.attempts, 2)
+        self.assertEqual(self.manager.ledger.attempts, 2)
         self.clock.advance(39.9)
         self.assertEqual(len(self.calls), 2)
         self.clock.advance(0.1)
         self.finish()
-        self.assertEqual(self.manager.attempts, 0)
+        self.assertEqual(self.manager.ledger.attempts, 0)
         self.clock.advance(SHORTEST_PERIOD)
         self.assertEqual(len(self.calls), 4)
 
@@ -142,9 +143,9 @@ class PeerManagerTests(SynchronousTestCase):
         """A read-only ip_forward is a state, not a reason to try again and again."""
         self.manager.startService()
         self.finish(result(Outcome(EnableForwarding("off"), "read-only")))
-        self.assertEqual(self.manager.attempts, 0)
-        assert self.manager.result is not None
-        self.assertEqual(self.manager.result.forwarding_error, "read-only")
+        self.assertEqual(self.manager.ledger.attempts, 0)
+        assert self.manager.ledger.result is not None
+        self.assertEqual(self.manager.ledger.result.forwarding_error, "read-only")
         self.clock.advance(SHORTEST_PERIOD - 0.01)
         self.assertEqual(len(self.calls), 1)
 
@@ -161,11 +162,11 @@ class PeerManagerTests(SynchronousTestCase):
         self.start()
         self.manager.take(inventory("a"))
         self.finish(result(MADE))
-        self.assertEqual(self.manager.drift.total, 0)
+        self.assertEqual(self.manager.ledger.drift.total, 0)
         self.manager.kernel_announced("wg0 changed")
         self.finish(result(MADE))
-        self.assertEqual(self.manager.drift.total, 1)
-        self.assertEqual([r.text for r in self.manager.drift.last], ["bring wg0 up"])
+        self.assertEqual(self.manager.ledger.drift.total, 1)
+        self.assertEqual([r.text for r in self.manager.ledger.drift.last], ["bring wg0 up"])
 
     def test_what_was_held_is_no_repair(self) -> None:
         """A peer that goes because its time is over, or confirmed, is nobody's drift."""
@@ -176,7 +177,7 @@ class PeerManagerTests(SynchronousTestCase):
         plan = Plan(changes, Memory(held={key(1): 1.0}))
         self.manager.want("test")
         self.finish(PassResult(None, BARE, plan, tuple(map(Outcome, changes)), None, 0.0))
-        self.assertEqual([r.text for r in self.manager.drift.last], [str(changes[1])])
+        self.assertEqual([r.text for r in self.manager.ledger.drift.last], [str(changes[1])])
 
     def test_a_fight_slows_down(self) -> None:
         """What is undone at once each time is repaired with longer and longer pauses."""
@@ -291,17 +292,19 @@ class PeerManagerTests(SynchronousTestCase):
         self.finish(result(left=inventory("a")))
         self.clock.advance(SHORTEST_PERIOD)
         self.finish(result(error="it does not answer"))
-        self.assertEqual(self.manager.attempts, 1)
+        self.assertEqual(self.manager.ledger.attempts, 1)
         self.manager.kernel_announced("a rule was removed")
         self.assertEqual(self.calls[-1].reads, Reads.NETWORK)
         self.assertIsNotNone(self.calls[-1].standing)
         self.finish(result(MADE, left=inventory("a")))
-        self.assertEqual(self.manager.attempts, 2, "one that did not ask the tunnel heals nothing")
-        assert self.manager.trouble is not None
-        self.assertEqual(self.manager.trouble.error, "it does not answer")
+        self.assertEqual(
+            self.manager.ledger.attempts, 2, "one that did not ask the tunnel heals nothing"
+        )
+        assert self.manager.ledger.trouble is not None
+        self.assertEqual(self.manager.ledger.trouble.error, "it does not answer")
         self.clock.advance(40.0)
         self.finish(result(left=inventory("a")))
-        self.assertEqual((self.manager.attempts, self.manager.trouble), (0, None))
+        self.assertEqual((self.manager.ledger.attempts, self.manager.ledger.trouble), (0, None))
 
     def test_announced_while_the_tunnel_is_asked_in_vain(self) -> None:
         """What the kernel announces in the seconds that this takes does not wait for the retry."""
@@ -404,7 +407,7 @@ class PeerManagerTests(SynchronousTestCase):
         self.assertEqual((work.standing, work.reads), (None, Reads.EVERYTHING))
         self.running.pop().callback(result().plan)
         self.assertEqual(self.successResultOf(answered), result().plan)
-        self.assertEqual((self.manager.passes, len(self.calls)), (1, 1))
+        self.assertEqual((self.manager.ledger.passes, len(self.calls)), (1, 1))
 
     def test_preview_while_a_pass_runs(self) -> None:
         """It comes after that pass, and knows what that one remembered and what was confirmed."""

@@ -108,7 +108,7 @@ class TeardownTests(SynchronousTestCase):
         self.assertEqual([c.text for c in report.machine.changes], ["remove link wg0"])
         self.assertEqual((report.machine.number, report.forwarding), (2, True))
         self.assertEqual(self.reports[-1], report.machine)
-        self.assertEqual(self.manager.report, report.machine)
+        self.assertEqual(self.manager.ledger.report, report.machine)
         state = self.teardown.state or State(StateName.CONVERGED)
         self.assertIs(state.name, StateName.TORN_DOWN)
         self.assertIn("restart overlayd", state.message)
