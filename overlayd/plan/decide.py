@@ -13,7 +13,7 @@ from overlayd.model.machine import Observed
 from overlayd.model.node import Inventory
 from overlayd.model.settings import Settings
 from overlayd.plan.ground import ground
-from overlayd.plan.mtu import ways
+from overlayd.plan.mtu import wanted_mtu, ways
 from overlayd.plan.overlay import same_endpoint
 from overlayd.plan.plan import plan
 from overlayd.plan.result import Memory, Now, Plan
@@ -42,7 +42,7 @@ def decide(
         inventory is None
         or standing is None
         or standing.network_changed  # what it observed is no measure of what was changed since
-        or not _builds_on(settings, inventory, observed, standing)
+        or not _builds_on(settings, inventory, observed, memory, standing)
     ):
         return plan(settings, inventory, observed, memory, now)
     scope = _scope(settings, inventory, observed, holders, memory, standing)
@@ -53,7 +53,11 @@ def decide(
 
 
 def _builds_on(
-    settings: Settings, inventory: Inventory, observed: Observed, standing: Standing
+    settings: Settings,
+    inventory: Inventory,
+    observed: Observed,
+    memory: Memory,
+    standing: Standing,
 ) -> bool:
     """Whether what was decided for the rest is still right: only Nodes and peers have changed."""
     name = settings.node_name
@@ -70,14 +74,29 @@ def _builds_on(
         return False
     one, other = now_there.device, then_there.device
     link, before_link = now_there.link, then_there.link
+    the_ways = ways(settings, observed)
     return (
         one.public_key is not None
         and (one.public_key, link.index) == (other.public_key, before_link.index)
         and link.mtu == before_link.mtu  # what it should be, all the peers say together
         and now_there.addresses == then_there.addresses
-        and ways(settings, observed) == ways(settings, before)
+        and the_ways == ways(settings, before)
+        # The peer with the narrowest way may have gone since.
+        and (len({*the_ways.values()}) < 2 or _has_its_mtu(settings, observed, memory, link.mtu))
         and near == near_routes(settings, before, own)
     )
+
+
+def _has_its_mtu(settings: Settings, observed: Observed, memory: Memory, mtu: int) -> bool:
+    """Whether our MTU is what all the peers together want."""
+    peers = observed.device.peers if observed.device else NOBODY
+    dialled = (
+        memory.endpoints.get(key) or peer.endpoint
+        for key, peer in peers.items()
+        if key not in memory.held
+    )
+    addresses = (endpoint.address for endpoint in dialled if endpoint is not None)
+    return wanted_mtu(settings, observed, addresses) in (None, mtu)
 
 
 def _scope(

@@ -324,6 +324,18 @@ class BuildsOnTests(SynchronousTestCase):
         decided = self.daemon.one_pass(reads=False)
         self.assertEqual((decided.about, decided.changes), ({"a"}, ()))
 
+    def test_the_peer_with_the_narrowest_way_goes(self) -> None:
+        """Its going is no matter of the others; the next reading gives the MTU back to them."""
+        there = with_link(self.daemon.there.observed, Link(7, "ppp0", mtu=1400, up=True))
+        self.daemon.there.observed = with_routes(there, Route(net("10.0.0.3/32"), "ppp0"))
+        self.daemon.rest(reads=True)
+        self.assertEqual(self.daemon.there.observed.links["wg0"].mtu, 1320)
+        self.daemon.take(c=None)
+        self.daemon.rest()
+        self.daemon.rest(reads=True)
+        self.assertEqual(self.daemon.there.observed.links["wg0"].mtu, 1420)
+        self.assertEqual(self.daemon.one_pass(reads=True).about, {"a"})
+
     def test_a_pod_of_ours(self) -> None:
         """A pod that starts on this node is none."""
         there = with_link(self.daemon.there.observed, Link(9, "cali1", mtu=1400, up=True))
