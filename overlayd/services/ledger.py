@@ -1,6 +1,6 @@
 """What the passes so far have left: for the next one to build on, and for people to read."""
 
-from collections.abc import Iterable, Set
+from collections.abc import Iterable
 
 from attrs import evolve
 from twisted.logger import Logger
@@ -107,7 +107,7 @@ class Ledger:
             self.passed = work.inventory
             self.has_converged |= work.inventory is not None and result.plan.state is None
         self.result = result
-        self._pass_log.changes(result, self.fights)
+        self._pass_log.changes(result, self.drift.fights)
         changes = (ChangeReport(str(o.change), o.change.why, o.error) for o in result.outcomes)
         report = evolve(report, changes=tuple(changes), error=result.error)
         self._finish(report, work, now, failed)
@@ -115,11 +115,6 @@ class Ledger:
     def took_down(self, report: PassReport, now: float) -> None:
         """Take for the last pass what removed all that passes made."""
         self.passes, self.report, self.finished_at = report.number, report, now
-
-    @property
-    def fights(self) -> Set[str]:
-        """What somebody keeps undoing."""
-        return self.drift.fights
 
     def _failed(self, error: str, report: PassReport, work: Work, now: float) -> None:
         self._standing = None
