@@ -15,10 +15,6 @@ class Abort:
         self._ends: set[Callable[[], None]] = set()
         self._aborted = False
 
-    @property
-    def aborted(self) -> bool:
-        return self._aborted
-
     def check(self) -> None:
         """:raises Unreachable: it was aborted."""
         if self._aborted:

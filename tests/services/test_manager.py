@@ -1,83 +1,20 @@
 """When passes run: one at a time, the newest inventory, back-off, and what people are told."""
 
-from collections.abc import Callable
-from typing import Any
-
 from attrs import evolve
-from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock
-from twisted.trial.unittest import SynchronousTestCase
 
-from overlayd.model.changes import BringUp, EnableForwarding, Outcome, RemovePeer
-from overlayd.model.errors import NotNow, Stopping, TunnelError
-from overlayd.model.node import Inventory, Node
-from overlayd.model.prefix_index import PrefixIndex
-from overlayd.model.status import State, StateName
-from overlayd.passes import PassResult, Reads, Work
+from overlayd.model.changes import EnableForwarding, Outcome, RemovePeer
+from overlayd.model.errors import Stopping, TunnelError
+from overlayd.passes import PassResult, Reads
 from overlayd.plan.result import Memory, Plan
-from overlayd.plan.standing import Standing
 from overlayd.services.ledger import ECHO
-from overlayd.services.manager import CHECK_AFTER, PeerManager
+from overlayd.services.manager import CHECK_AFTER
 from overlayd.services.readings import LONGEST_PERIOD, SHORTEST_PERIOD, WHOLE_PERIOD
 from tests.bare_machine import BARE
+from tests.services.manager_case import FAILED, MADE, ManagerCase, inventory, result
 from tests.statuses import key
 
 
-def result(
-    *outcomes: Outcome,
-    seconds: float = 0.0,
-    left: Inventory | None = None,
-    error: str | None = None,
-) -> PassResult:
-    """A pass that made these changes. `left` is what it left the machine at, known to the next."""
-    plan = Plan(changes=tuple(o.change for o in outcomes), memory=Memory())
-    standing = None if left is None else Standing(left, BARE, PrefixIndex(), plan)
-    return PassResult(None, BARE, plan, outcomes, None, seconds, standing, error)
-
-
-def inventory(*names: str) -> Inventory:
-    nodes = {name: Node(name) for name in names}
-    return Inventory(nodes=nodes, changed=frozenset(names), resource_version="1")
-
-
-MADE = Outcome(BringUp("wg0", "it was down"))
-FAILED = Outcome(BringUp("wg0", "it was down"), "no such device")
-
-
-class PeerManagerTests(SynchronousTestCase):
-    def setUp(self) -> None:
-        self.clock = Clock()
-        self.calls: list[Work] = []
-        self.previews: list[Work] = []
-        self.running: list[Deferred[Any]] = []
-        self.manager = PeerManager(
-            self.clock, lambda: 1000.0, self.thread, self.run_pass, lambda n: 20.0 * (n + 1)
-        )
-
-    def thread(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Deferred[Any]:
-        function(*args, **kwargs)
-        self.running.append(Deferred())
-        return self.running[-1]
-
-    def run_pass(self, work: Work) -> PassResult:
-        self.calls.append(work)
-        return result()
-
-    def preview(self, work: Work) -> Plan:
-        self.previews.append(work)
-        return result().plan
-
-    def finish(self, outcome: PassResult | Exception | None = None) -> None:
-        running = self.running.pop()
-        if isinstance(outcome, Exception):
-            running.errback(outcome)
-        else:
-            running.callback(outcome or result())
-
-    def start(self) -> None:
-        self.manager.startService()
-        self.finish()
-
+class PeerManagerTests(ManagerCase):
     def test_first_pass_at_start(self) -> None:
         """A pass runs as soon as the daemon starts, without an inventory."""
         self.manager.startService()
@@ -357,79 +294,6 @@ class PeerManagerTests(SynchronousTestCase):
         self.finish(PassResult(None, BARE, Plan((), memory), (), None, 0.0))
         self.manager.want("test")
         self.assertIs(self.calls[-1].memory, memory)
-
-    def test_confirm_waits_for_a_pass_that_began_later(self) -> None:
-        """The pass that runs when something is confirmed does not make the next one forget it."""
-        self.manager.startService()
-        answered = self.manager.confirm([key(1)])
-        self.finish()
-        self.assertEqual(self.calls[0].memory.confirmed, frozenset())
-        self.assertEqual(self.calls[1].memory.confirmed, {key(1)})
-        self.assertNoResult(answered)
-        self.finish()
-        report = self.successResultOf(answered)
-        self.assertEqual(report.number, 2)
-        self.assertIn("confirmed", report.why)
-
-    def test_a_failed_pass_loses_no_confirmation(self) -> None:
-        """Where the machine could not be read, the next pass knows what was confirmed."""
-        self.start()
-        answered = self.manager.confirm([key(1)])
-        self.finish(TunnelError("it does not answer"))
-        self.assertEqual(self.successResultOf(answered).error, "it does not answer")
-        self.manager.confirm([key(2)])
-        self.assertEqual(self.calls[-1].memory.confirmed, {key(1), key(2)})
-
-    def test_a_plan_forgets_what_was_confirmed(self) -> None:
-        """What the plan no longer remembers is not confirmed again."""
-        self.start()
-        self.manager.confirm([key(1)])
-        self.finish()
-        self.manager.want("test")
-        self.assertEqual(self.calls[-1].memory.confirmed, frozenset())
-
-    def test_without_our_node_nothing_is_confirmed(self) -> None:
-        """Nothing goes then, and a confirmation must not wait for a time nobody looks at."""
-        self.manager.startService()
-        missing = Plan((), Memory(), State(StateName.NODE_MISSING, "there is no Node a"))
-        self.finish(PassResult(None, BARE, missing, (), None, 0.0))
-        refused = self.failureResultOf(self.manager.confirm([key(1)]), NotNow)
-        self.assertIn("there is no Node a", str(refused.value))
-        self.manager.want("test")
-        self.assertEqual(self.calls[-1].memory.confirmed, frozenset())
-
-    def test_preview(self) -> None:
-        """A preview gets what a pass would get, and is none."""
-        self.start()
-        answered = self.manager.preview(self.preview)
-        (work,) = self.previews
-        self.assertEqual((work.inventory, work.memory, work.now.wall), (None, Memory(), 1000.0))
-        self.assertEqual((work.standing, work.reads), (None, Reads.EVERYTHING))
-        self.running.pop().callback(result().plan)
-        self.assertEqual(self.successResultOf(answered), result().plan)
-        self.assertEqual((self.manager.ledger.passes, len(self.calls)), (1, 1))
-
-    def test_preview_while_a_pass_runs(self) -> None:
-        """It comes after that pass, and knows what that one remembered and what was confirmed."""
-        self.manager.startService()
-        answered = self.manager.preview(self.preview)
-        self.assertEqual(self.previews, [])
-        memory = Memory(populations=((1.0, 5),))
-        self.finish(PassResult(None, BARE, Plan((), memory), (), None, 0.0))
-        self.assertIs(self.previews[0].memory, memory)
-        self.running.pop().callback(result().plan)
-        self.successResultOf(answered)
-        self.assertIsNone(self.manager.stopService())
-
-    def test_preview_while_the_daemon_stops(self) -> None:
-        """It is refused, and does not keep the daemon from stopping."""
-        self.manager.startService()
-        answered = self.manager.preview(self.preview)
-        stopped = self.manager.stopService()
-        assert stopped is not None
-        self.finish()
-        self.failureResultOf(answered, Stopping)
-        self.successResultOf(stopped)
 
     def test_stop_waits_for_the_pass(self) -> None:
         """Stopping lets the pass under way end, refuses who still waits, and leaves no timer."""
