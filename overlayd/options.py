@@ -11,7 +11,7 @@ from attrs import frozen
 from twisted.python import usage
 
 from overlayd import logs
-from overlayd.kube.access import Access, find_access
+from overlayd.kube.config.access import Access, find_access
 from overlayd.model.errors import KubeConfigError, SettingsError
 from overlayd.model.node import IPAddress
 from overlayd.model.settings import (

@@ -10,9 +10,9 @@ from twisted.application.service import IService, MultiService
 
 from overlayd.control.responders import Answers
 from overlayd.control.service import ControlService
-from overlayd.kube.api import ApiServer
 from overlayd.kube.nodes import NodeSession
 from overlayd.kube.own_node import withdraw_annotations, write_annotations
+from overlayd.kube.transport.api import ApiServer
 from overlayd.linux.network import Network
 from overlayd.model.errors import OverlaydError
 from overlayd.options import Configuration, Options

@@ -1,1 +1,1 @@
-"""The Kubernetes API server: how it is reached, and what is asked of it. Blocking."""
+"""The Kubernetes API: the Nodes, listed and watched, and our own, written to. Blocking."""

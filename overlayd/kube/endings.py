@@ -1,6 +1,6 @@
 """What an answer means for the node watch, in its words and in a person's."""
 
-from overlayd.kube.api import Stream
+from overlayd.kube.transport.api import Stream
 from overlayd.model.errors import OverlaydError, Unreachable
 from overlayd.plan.answers import ServerStatus, status_from
 from overlayd.plan.resume import Ending, How

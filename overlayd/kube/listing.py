@@ -2,8 +2,8 @@
 
 from attrs import frozen
 
-from overlayd.kube.api import ApiServer, Stream
 from overlayd.kube.endings import refused, unanswered
+from overlayd.kube.transport.api import ApiServer, Stream
 from overlayd.model.errors import NotADocument, Unreachable
 from overlayd.model.node import Node
 from overlayd.plan.answers import page_from

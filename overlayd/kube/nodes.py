@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from attrs import frozen
 from immutables import Map
 
-from overlayd.kube.api import ApiServer
 from overlayd.kube.listing import Listing, Opened, probe, read_list
 from overlayd.kube.silence import SILENCE, Silence
 from overlayd.kube.streaming import stream_list
+from overlayd.kube.transport.api import ApiServer
 from overlayd.kube.watching import Following, open_watch, watch
 from overlayd.model.errors import Unreachable
 from overlayd.model.node import Inventory, IPAddress, Node

@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 from attrs import frozen
 
-from overlayd.kube.api import Answer, ApiServer
 from overlayd.kube.listing import NODES
+from overlayd.kube.transport.api import Answer, ApiServer
 from overlayd.model.errors import NotADocument, Unreachable
 from overlayd.model.keys import PublicKey
 from overlayd.plan.announce import withdrawal

@@ -4,10 +4,10 @@ from collections.abc import Container
 
 from attrs import evolve
 
-from overlayd.kube.api import ApiServer, Stream
 from overlayd.kube.endings import failed, refused_stream, unanswered
 from overlayd.kube.lines import Lines
 from overlayd.kube.listing import NODES, Listing, Opened
+from overlayd.kube.transport.api import ApiServer, Stream
 from overlayd.model.errors import NotADocument, Unreachable
 from overlayd.model.node import Node
 from overlayd.plan.answers import Bookmark, Deleted, Event, Failed, Written, event_from

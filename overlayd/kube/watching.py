@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 from immutables import Map
 
-from overlayd.kube.api import ApiServer
 from overlayd.kube.endings import failed, refused_stream, unanswered
 from overlayd.kube.lines import Lines
 from overlayd.kube.listing import NODES, Opened
 from overlayd.kube.silence import Silence
+from overlayd.kube.transport.api import ApiServer
 from overlayd.model.errors import NotADocument, Unreachable
 from overlayd.model.node import ClaimIndex, Inventory, Node
 from overlayd.model.settings import Settings

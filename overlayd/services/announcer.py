@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from overlayd.kube.api import Answer
+from overlayd.kube.transport.api import Answer
 from overlayd.model.errors import Unreachable
 from overlayd.model.node import Node
 from overlayd.model.settings import Settings

@@ -8,9 +8,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from overlayd.kube.access import find_access
-from overlayd.kube.context import Context
-from overlayd.kube.kubeconfig import read_context
+from overlayd.kube.config.access import find_access
+from overlayd.kube.config.context import Context
+from overlayd.kube.config.kubeconfig import read_context
 from overlayd.model.errors import KubeConfigError
 from tests.pure.hostile import CANARY, LONGEST_TEXT, fuzz, spoilt, texts
 

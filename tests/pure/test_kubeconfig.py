@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from overlayd.kube.context import Context
-from overlayd.kube.kubeconfig import read_context
+from overlayd.kube.config.context import Context
+from overlayd.kube.config.kubeconfig import read_context
 from overlayd.model.errors import KubeConfigError
 
 GOOD: dict[str, Any] = {

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from overlayd.kube.proxies import proxy_from_environment
-from overlayd.kube.urls import Url
+from overlayd.kube.config.proxies import proxy_from_environment
+from overlayd.kube.config.urls import Url
 from overlayd.model.errors import KubeConfigError
 
 PROXY = {"HTTPS_PROXY": "http://proxy:3128"}

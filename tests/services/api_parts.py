@@ -15,8 +15,8 @@ import yaml
 from attrs import field, frozen
 from twisted.trial.unittest import SynchronousTestCase
 
-from overlayd.kube.access import find_access
-from overlayd.kube.api import ApiServer
+from overlayd.kube.config.access import find_access
+from overlayd.kube.transport.api import ApiServer
 from tests.services.certificates import Authority
 
 LIMIT = 10.0

@@ -10,8 +10,8 @@ from urllib.parse import parse_qsl, urlsplit
 from attrs import field, frozen
 from twisted.trial.unittest import SynchronousTestCase
 
-from overlayd.kube.access import find_access
-from overlayd.kube.api import ApiServer
+from overlayd.kube.config.access import find_access
+from overlayd.kube.transport.api import ApiServer
 from overlayd.model.settings import Settings
 
 

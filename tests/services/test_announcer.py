@@ -6,7 +6,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from overlayd.kube.api import Answer
+from overlayd.kube.transport.api import Answer
 from overlayd.model.errors import Unreachable
 from overlayd.model.node import Node
 from overlayd.model.settings import Settings

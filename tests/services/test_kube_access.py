@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from overlayd.kube.access import find_access
+from overlayd.kube.config.access import find_access
 from overlayd.model.errors import KubeConfigError, Unreachable
 from tests.services.api_parts import ReachingTestCase, embedded, kubeconfig
 from tests.services.certificates import Authority

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from overlayd.kube.api import ApiServer
+from overlayd.kube.transport.api import ApiServer
 from overlayd.model.errors import Unreachable
 from tests.services.api_parts import LIMIT, ReachingTestCase, Reply, Request, kubeconfig
 

@@ -6,10 +6,10 @@ from ipaddress import ip_address
 from unittest import SkipTest
 
 from overlayd.kube.abort import Abort
-from overlayd.kube.access import find_access
-from overlayd.kube.api import ApiServer
-from overlayd.kube.dial import dial
+from overlayd.kube.config.access import find_access
 from overlayd.kube.nodes import NodeSession, Report
+from overlayd.kube.transport.api import ApiServer
+from overlayd.kube.transport.dial import dial
 from overlayd.model.errors import Unreachable
 from overlayd.model.node import Inventory
 from overlayd.plan.resume import Attempt, How, Step

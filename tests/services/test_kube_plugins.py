@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from overlayd.kube.abort import Abort
-from overlayd.kube.context import Exec
-from overlayd.kube.plugin import Plugin
+from overlayd.kube.config.context import Exec
+from overlayd.kube.config.plugin import Plugin
 from overlayd.model.errors import Unreachable
 from tests.services.api_parts import (
     LIMIT,

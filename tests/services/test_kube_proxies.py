@@ -6,7 +6,7 @@ import ssl
 import struct
 import threading
 
-from overlayd.kube.access import find_access
+from overlayd.kube.config.access import find_access
 from overlayd.model.errors import KubeConfigError, Unreachable
 from tests.services.api_parts import ReachingTestCase, kubeconfig
 

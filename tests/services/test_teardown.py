@@ -11,8 +11,8 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from overlayd.kube.api import Answer
 from overlayd.kube.own_node import Withdrawn, withdraw_annotations
+from overlayd.kube.transport.api import Answer
 from overlayd.model.changes import Outcome, RemoveLink
 from overlayd.model.errors import NetworkError, Stopping, Unreachable
 from overlayd.model.keys import PublicKey

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from twisted.internet.task import deferLater
 
-from overlayd.kube.access import find_access
-from overlayd.kube.api import ApiServer
+from overlayd.kube.config.access import find_access
 from overlayd.kube.silence import Silence
+from overlayd.kube.transport.api import ApiServer
 from tests.services.api_parts import embedded, kubeconfig
 from tests.services.certificates import Authority
 from tests.services.watch_case import FaultCase, backoff, coroutine, reactor

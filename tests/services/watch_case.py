@@ -12,10 +12,10 @@ from twisted.internet.threads import deferToThread
 from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import TestCase
 
-from overlayd.kube.api import ApiServer
 from overlayd.kube.nodes import NodeSession
 from overlayd.kube.own_node import write_annotations
 from overlayd.kube.silence import Silence
+from overlayd.kube.transport.api import ApiServer
 from overlayd.model.node import ENDPOINT_ANNOTATION, Inventory
 from overlayd.services.thread import OneThread
 from overlayd.services.watch import NodeWatch, Pace

@@ -7,7 +7,7 @@ for this machine itself. Upper case goes before lower case; there is no ALL_PROX
 from collections.abc import Mapping
 from ipaddress import ip_address, ip_network
 
-from overlayd.kube.urls import Url, parse_url
+from overlayd.kube.config.urls import Url, parse_url
 from overlayd.model.errors import KubeConfigError
 from overlayd.model.node import IPAddress
 

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from overlayd.kube.abort import Abort
-from overlayd.kube.credentials import Way, basic
-from overlayd.kube.dial import dial
-from overlayd.kube.tunnels import ask_http, ask_socks
+from overlayd.kube.config.credentials import Way, basic
+from overlayd.kube.transport.dial import dial
+from overlayd.kube.transport.tunnels import ask_http, ask_socks
 from overlayd.model.errors import Unreachable
 from overlayd.model.node import IPAddress
 from overlayd.model.text import shown

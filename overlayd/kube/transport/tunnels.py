@@ -4,9 +4,9 @@ import socket
 import struct
 from http.client import HTTPResponse
 
-from overlayd.kube.credentials import basic
-from overlayd.kube.dial import literal
-from overlayd.kube.urls import Url
+from overlayd.kube.config.credentials import basic
+from overlayd.kube.config.urls import Url
+from overlayd.kube.transport.dial import literal
 
 SOCKS_VERSION = 5  # RFC 1928
 NO_LOGIN, WITH_LOGIN = 0, 2

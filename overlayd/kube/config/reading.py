@@ -5,11 +5,11 @@ from pathlib import Path
 
 from attrs import field, frozen
 
-from overlayd.kube.context import Context, Source, User
-from overlayd.kube.plugin import exec_info
-from overlayd.kube.proxies import proxy_from_environment
-from overlayd.kube.tls import Material, make_tls
-from overlayd.kube.urls import Url
+from overlayd.kube.config.context import Context, Source, User
+from overlayd.kube.config.plugin import exec_info
+from overlayd.kube.config.proxies import proxy_from_environment
+from overlayd.kube.config.tls import Material, make_tls
+from overlayd.kube.config.urls import Url
 from overlayd.model.errors import KubeConfigError
 from overlayd.model.text import shown
 

@@ -8,11 +8,11 @@ from attrs import field, frozen
 
 from overlayd import __version__
 from overlayd.kube.abort import Abort
-from overlayd.kube.access import Access
-from overlayd.kube.body import at_end, read_body, read_piece, retry_after
-from overlayd.kube.connection import Connection
-from overlayd.kube.credentials import Credentials, Way
-from overlayd.kube.dial import literal
+from overlayd.kube.config.access import Access
+from overlayd.kube.config.credentials import Credentials, Way
+from overlayd.kube.transport.body import at_end, read_body, read_piece, retry_after
+from overlayd.kube.transport.connection import Connection
+from overlayd.kube.transport.dial import literal
 from overlayd.model.node import IPAddress
 
 NO_QUERY: Mapping[str, str] = {}

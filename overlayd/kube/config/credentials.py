@@ -14,11 +14,11 @@ from pathlib import Path
 from attrs import evolve, field, frozen
 
 from overlayd.kube.abort import Abort
-from overlayd.kube.access import Access
-from overlayd.kube.plugin import Plugin
-from overlayd.kube.reading import Reading, read_files
-from overlayd.kube.tls import Material, make_tls
-from overlayd.kube.urls import Url
+from overlayd.kube.config.access import Access
+from overlayd.kube.config.plugin import Plugin
+from overlayd.kube.config.reading import Reading, read_files
+from overlayd.kube.config.tls import Material, make_tls
+from overlayd.kube.config.urls import Url
 from overlayd.model.errors import KubeConfigError, Unreachable
 
 _Mark = tuple[int, int, int, int]

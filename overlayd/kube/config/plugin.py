@@ -15,7 +15,7 @@ import msgspec
 from attrs import field, frozen
 
 from overlayd.kube.abort import Abort
-from overlayd.kube.context import Cluster, Exec
+from overlayd.kube.config.context import Cluster, Exec
 from overlayd.model.errors import Unreachable
 from overlayd.model.text import shown
 

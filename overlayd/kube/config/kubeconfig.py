@@ -13,10 +13,10 @@ from urllib.parse import quote
 
 import msgspec
 
-from overlayd.kube import kubeconfig_shapes as shapes
-from overlayd.kube.context import Cluster, Context, Exec, Source, User
-from overlayd.kube.proxies import parse_proxy
-from overlayd.kube.urls import Url, parse_url
+from overlayd.kube.config import kubeconfig_shapes as shapes
+from overlayd.kube.config.context import Cluster, Context, Exec, Source, User
+from overlayd.kube.config.proxies import parse_proxy
+from overlayd.kube.config.urls import Url, parse_url
 from overlayd.model.errors import KubeConfigError
 from overlayd.model.text import shown
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from attrs import evolve, field, frozen
 
-from overlayd.kube.context import Cluster, Context, User
-from overlayd.kube.kubeconfig import parse_server, read_context
-from overlayd.kube.reading import read_files
-from overlayd.kube.urls import Url
+from overlayd.kube.config.context import Cluster, Context, User
+from overlayd.kube.config.kubeconfig import parse_server, read_context
+from overlayd.kube.config.reading import read_files
+from overlayd.kube.config.urls import Url
 from overlayd.model.errors import KubeConfigError
 from overlayd.model.text import shown
 

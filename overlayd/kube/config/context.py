@@ -4,7 +4,7 @@ from pathlib import Path
 
 from attrs import field, frozen
 
-from overlayd.kube.urls import Url
+from overlayd.kube.config.urls import Url
 
 Source = bytes | Path
 """PEM that is embedded, or the file that holds it."""
