@@ -12,7 +12,7 @@ NEWADDR, DELADDR, GETADDR = 20, 21, 22
 NEWROUTE, DELROUTE, GETROUTE = 24, 25, 26
 NEWRULE, DELRULE, GETRULE = 32, 33, 34
 
-IFLA_IFNAME = 3
+IFLA_IFNAME, IFLA_LINKINFO, IFLA_INFO_KIND = 3, 18, 1
 RTA_DST = 1
 FRA_PROTOCOL = 21
 
@@ -51,6 +51,15 @@ def attributes(body: bytes, offset: int) -> Iterator[tuple[int, bytes]]:
             return
         yield kind & _TYPE, body[offset + 4 : offset + length]
         offset += (length + 3) & ~3
+
+
+def attribute(kind: int, value: bytes) -> bytes:
+    """One attribute, padded to where the next may begin.
+
+    :raises struct.error: the value is longer than 65,531 bytes.
+    """
+    packed = _ATTRIBUTE.pack(4 + len(value), kind) + value
+    return packed + bytes(-len(packed) & 3)
 
 
 def number(value: bytes) -> int:
