@@ -70,3 +70,9 @@ def number(value: bytes) -> int:
 def text(value: bytes) -> str:
     """The value of a string attribute. Names of links are bytes that need not be UTF-8."""
     return value.rstrip(b"\0").decode("utf-8", "surrogateescape")
+
+
+def link_kind(body: bytes) -> str:
+    """The kind of the link that a message of NEWLINK tells of, "" for one without."""
+    info = dict(attributes(body, LINK.size)).get(IFLA_LINKINFO, b"")
+    return text(dict(attributes(info, 0)).get(IFLA_INFO_KIND, b""))
