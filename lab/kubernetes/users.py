@@ -33,6 +33,7 @@ User = Mapping[str, Any]
 """The `user` of a kubeconfig: a certificate's files, a token, a token's file, or a plugin."""
 
 _CONFLICT = 409
+_RBAC = "rbac.authorization.k8s.io"
 _KUBECTL_LIMIT = 60.0  # seconds
 
 
@@ -59,23 +60,18 @@ class Users:
 
     def operator(self) -> User:
         """A person who may do everything because a role says so."""
-        group = "rbac.authorization.k8s.io"
-        binding = V1ClusterRoleBinding(
-            metadata=V1ObjectMeta(name="operator"),
-            role_ref=V1RoleRef(api_group=group, kind="ClusterRole", name="cluster-admin"),
-            subjects=[RbacV1Subject(api_group=group, kind="User", name="operator")],
-        )
-        create = RbacAuthorizationV1Api(self.client()).create_cluster_role_binding
-        _unless_there(create, binding)
+        self._bind("operator", "cluster-admin", "User", "operator")
         return self.certificate("operator")
 
-    def account(self, namespace: str, name: str) -> None:
-        """Let there be such a namespace, and such a ServiceAccount in it."""
+    def account(self, namespace: str, name: str, role: str | None = None) -> None:
+        """Let there be such a namespace, and such a ServiceAccount in it, with a ClusterRole."""
         core = CoreV1Api(self.client())
         space = V1Namespace(metadata=V1ObjectMeta(name=namespace))
         _unless_there(core.create_namespace, space)
         account = V1ServiceAccount(metadata=V1ObjectMeta(name=name))
         _unless_there(core.create_namespaced_service_account, namespace, account)
+        if role is not None:
+            self._bind(f"{namespace}:{name}", role, "ServiceAccount", name, namespace)
 
     def token(
         self, namespace: str, account: str, bound: V1BoundObjectReference | None = None
@@ -109,6 +105,18 @@ class Users:
         )
         made = CoreV1Api(self.client()).create_namespaced_pod(namespace, pod)
         return self.token(namespace, account, _reference("Pod", made.metadata))
+
+    def _bind(
+        self, binding: str, role: str, kind: str, name: str, namespace: str | None = None
+    ) -> None:
+        """Let a user or an account have a ClusterRole."""
+        document = V1ClusterRoleBinding(
+            metadata=V1ObjectMeta(name=binding),
+            role_ref=V1RoleRef(api_group=_RBAC, kind="ClusterRole", name=role),
+            subjects=[RbacV1Subject(kind=kind, name=name, namespace=namespace)],
+        )
+        create = RbacAuthorizationV1Api(self.client()).create_cluster_role_binding
+        _unless_there(create, document)
 
     # --- clients -----------------------------------------------------------------------------
 
