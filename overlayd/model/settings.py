@@ -23,11 +23,18 @@ class TunnelKind(enum.Enum):
     AUTO = "auto"  # what is there, else the kernel's where it has one
     KERNEL = "kernel"
     USERSPACE = "userspace"  # wireguard-go
+    EXTERNAL = "external"  # wireguard-go that something else starts, and keeps running
 
     @classmethod
     def of_link(cls, kind: str) -> "TunnelKind | None":
         """What a link of this kind (IFLA_INFO_KIND) can be; None for one that is no tunnel."""
         return {"wireguard": cls.KERNEL, "tun": cls.USERSPACE}.get(kind)
+
+    def takes(self, there: "TunnelKind") -> bool:
+        """Whether a device that is there, of the kernel or of userspace, is what is asked for."""
+        if self is TunnelKind.EXTERNAL:
+            return there is TunnelKind.USERSPACE
+        return self in (TunnelKind.AUTO, there)
 
 
 @frozen(kw_only=True)

@@ -76,7 +76,7 @@ def other_tunnel(settings: Settings, observed: Observed) -> State | None:
     """
     link = observed.links.get(settings.wg_dev)
     kind = TunnelKind.of_link(link.kind) if link is not None else None
-    if kind is None or settings.tunnel in (TunnelKind.AUTO, kind):
+    if kind is None or settings.tunnel.takes(kind):
         return None
     return State(
         StateName.OTHER_TUNNEL,
@@ -91,7 +91,7 @@ def _why_not_adopted(settings: Settings, link: Link, observed: Observed) -> str:
     kind = TunnelKind.of_link(link.kind)
     if kind is None:
         return "it is no WireGuard device"
-    if settings.tunnel not in (TunnelKind.AUTO, kind):
+    if not settings.tunnel.takes(kind):
         return f"it is of --tunnel {kind.value}, not {settings.tunnel.value}"
     if observed.device is None:
         return "no WireGuard that we can drive answers behind it"

@@ -12,6 +12,7 @@ from overlayd.model.machine import Device
 from overlayd.model.settings import TunnelKind
 from overlayd.netlink import rtnetlink as rt
 from overlayd.netlink.conversation import netlink
+from overlayd.tunnel import wireguard_go
 from overlayd.tunnel.by_request import TunnelByRequest
 from overlayd.tunnel.interface import ITunnel
 from overlayd.tunnel.kernel import KernelTunnel
@@ -35,7 +36,7 @@ def choose(
     if there is not None:
         return there
     if wanted is not TunnelKind.AUTO:
-        return wanted
+        return TunnelKind.KERNEL if wanted is TunnelKind.KERNEL else TunnelKind.USERSPACE
     if before is not None:
         return before
     return TunnelKind.KERNEL if kernel_can() else TunnelKind.USERSPACE
@@ -52,9 +53,11 @@ class ChosenTunnel:
         self._link = wg_dev
         self._wanted = wanted
         self._keys = KeyMemory()
+        external = wanted is TunnelKind.EXTERNAL
+        start = wireguard_go.wait_for if external else wireguard_go.start
         self._tunnels: dict[TunnelKind, TunnelByRequest] = {
             TunnelKind.KERNEL: KernelTunnel(wg_dev, self._keys),
-            TunnelKind.USERSPACE: UserspaceTunnel(wg_dev, self._keys),
+            TunnelKind.USERSPACE: UserspaceTunnel(wg_dev, self._keys, start),
         }
         self._kind: TunnelKind | None = None
         self._before: TunnelKind | None = None

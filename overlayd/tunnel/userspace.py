@@ -1,6 +1,6 @@
 """A WireGuard device in a process of its own: wireguard-go, by its socket."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from overlayd.model.errors import TunnelError
 from overlayd.tunnel import uapi, wireguard_go
@@ -12,12 +12,21 @@ from overlayd.tunnel.uapi_socket import UapiSocket
 
 
 class UserspaceTunnel(TunnelByRequest):
-    """The device that answers under one name; it is found by its socket, not by a process id."""
+    """The device that answers under one name; it is found by its socket, not by a process id.
+
+    `start` has a process answer for a link, or raises TunnelError.
+    """
 
     name = "userspace (wireguard-go)"
 
-    def __init__(self, wg_dev: str, keys: KeyMemory | None = None) -> None:
+    def __init__(
+        self,
+        wg_dev: str,
+        keys: KeyMemory | None = None,
+        start: Callable[[str], None] = wireguard_go.start,
+    ) -> None:
         super().__init__(wg_dev, keys)
+        self._start = start
         self._socket = UapiSocket(wg_dev)
         self._last: Reading | None = None
 
@@ -42,7 +51,7 @@ class UserspaceTunnel(TunnelByRequest):
             if link_exists(self._link):
                 return
             self._end_without_link(reading)
-        wireguard_go.start(self._link)
+        self._start(self._link)
 
     def _end_device(self) -> None:
         """The link goes with its process. No other wireguard-go has this socket."""
