@@ -19,9 +19,9 @@ from tests.pure.cluster import (
     planned,
     working,
 )
+from tests.pure.crowds import staying
 from tests.pure.daemon import Daemon
 from tests.pure.machine_in_memory import Machine
-from tests.pure.test_brake import staying
 from tests.pure.universes import SETTINGS
 
 SIX = 6

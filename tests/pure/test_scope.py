@@ -10,10 +10,12 @@ from tests.pure.cluster import (
     NODE_C,
     PEER_B,
     PEER_C,
+    C,
     D,
     E,
     inventory,
     net,
+    nets,
     node,
     reasons,
     with_link,
@@ -91,6 +93,30 @@ class BuildsOnTests(SynchronousTestCase):
 
 
 class ScopeTests(SynchronousTestCase):
+    def test_a_newcomer_and_the_holder(self) -> None:
+        """Who has what a newcomer claims is looked at with it, and keeps it."""
+        for overlay, pods in (("100.64.0.4", "10.244.3.0/25"), ("100.64.0.3", "10.244.4.0/24")):
+            daemon = Daemon(Machine(working(PEER_B, PEER_C)), inventory(NODE_B, NODE_C))
+            daemon.rest(reads=True)
+            daemon.take(d=node("d", "10.0.0.4", D, overlay, pods, day=2))
+            decided = daemon.one_pass(reads=False)
+            self.assertEqual(decided.about, {"a", "c", "d"})
+            self.assertEqual([q.node for q in decided.quarantines], ["d"])
+            held = daemon.peer(C)
+            assert held is not None
+            self.assertEqual(held.allowed_ips, PEER_C.allowed_ips)
+
+    def test_a_claim_that_becomes_free(self) -> None:
+        """Who went without it is looked at when its holder changes, and gets it."""
+        late = node("d", "10.0.0.4", D, "100.64.0.4", "10.244.3.0/24", day=2)
+        daemon = Daemon(Machine(working(PEER_B, PEER_C)), inventory(NODE_B, NODE_C, late))
+        self.assertEqual([q.node for q in daemon.rest(reads=True).quarantines], ["d"])
+        daemon.take(c=evolve(NODE_C, pod_cidrs=()))
+        self.assertEqual(daemon.rest().quarantines, ())
+        given = daemon.peer(D)
+        assert given is not None
+        self.assertEqual(given.allowed_ips, nets("100.64.0.4 10.244.3.0/24"))
+
     def test_a_node_that_claims_everything(self) -> None:
         """It makes the change of another Node no matter of all Nodes."""
         greedy = node("x", "10.0.0.9", E, pods="10.244.0.0/16", day=2)
