@@ -35,7 +35,7 @@ def ground(settings: Settings, observed: Observed) -> Ground | None:
     link = observed.links.get(settings.wg_dev)
     adopted = False
     if link is not None and not is_ours(link, observed):
-        if not settings.adopt or _why_not_adopted(link, observed):
+        if not settings.adopt or _why_not_adopted(settings, link, observed):
             return None
         adopted = True
     if link is not None and observed.device is not None:
@@ -53,7 +53,7 @@ def is_ours(link: Link, observed: Observed) -> bool:
 def foreign_device(settings: Settings, observed: Observed) -> State:
     """What to say where there is nothing to build on, with every way out."""
     name = settings.wg_dev
-    obstacle = _why_not_adopted(observed.links[name], observed)
+    obstacle = _why_not_adopted(settings, observed.links[name], observed)
     if not obstacle:
         ways = "take it over with --adopt if wg-overlay made it, or choose another --wg-dev"
     elif settings.adopt:
@@ -72,7 +72,7 @@ def something_is_ours(settings: Settings, observed: Observed) -> bool:
     )
 
 
-def _why_not_adopted(link: Link, observed: Observed) -> str:
+def _why_not_adopted(settings: Settings, link: Link, observed: Observed) -> str:
     """Why `--adopt` cannot take a link of somebody else's over; "" if it can."""
     if link.kind not in KINDS:
         return "it is no WireGuard device"
@@ -80,6 +80,10 @@ def _why_not_adopted(link: Link, observed: Observed) -> str:
         return "no WireGuard that we can drive answers behind it"
     if observed.device.public_key is None:
         return "it has no key"
+    for address in sorted(observed.addresses_of(link.name), key=str):
+        if address.ip not in settings.overlay and not address.is_link_local:
+            # wg-overlay gives it none: it is somebody's own VPN, whose peers would be removed.
+            return f"its address {address} lies outside the overlay network {settings.overlay}"
     return ""
 
 
