@@ -1,14 +1,15 @@
-"""What the commands of `overlayctl` share: their options, how they ask, and how they end."""
+"""How the commands of `overlayctl` ask the daemon, and how they end. A probe needs no more."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
-from typing import Any
-
-import click
 
 from overlayd.control.client import ClientError, Daemon, NoAnswer, NotPermitted, NotRunning
 from overlayd.ctl.output import end
+
+CONTROL_VARIABLE = "OVERLAYD_CONTROL"
+STATUS_TIMEOUT = 10  # seconds
+LONGEST_TIMEOUT = 86_400  # seconds
 
 
 class Exit(IntEnum):
@@ -42,26 +43,6 @@ _EXIT_OF = {
     NotPermitted: Exit.NOT_PERMITTED,
     NoAnswer: Exit.NO_ANSWER,
 }
-
-output = click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="Tables for people or JSON for scripts.",
-)
-
-
-def timeout(seconds: int) -> Callable[[Any], Any]:
-    return click.option(
-        "--timeout",
-        type=click.IntRange(1, 86_400),
-        default=seconds,
-        show_default=True,
-        metavar="SECONDS",
-        help="How long overlayd may take to answer.",
-    )
 
 
 @contextmanager

@@ -6,8 +6,9 @@ import click
 
 import overlayd
 from overlayd.control.client import Daemon, Document
-from overlayd.ctl import passes, render
-from overlayd.ctl.asking import EXIT_CODES, Exit, asking, output, timeout
+from overlayd.ctl import passes, readiness, render
+from overlayd.ctl.asking import CONTROL_VARIABLE, EXIT_CODES, STATUS_TIMEOUT, asking
+from overlayd.ctl.options import output, timeout
 from overlayd.ctl.output import prepare, write_json, write_lines, write_table
 from overlayd.ctl.teardown import teardown
 from overlayd.ctl.words import counted
@@ -22,7 +23,7 @@ LISTS = (
 @click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--control",
-    envvar="OVERLAYD_CONTROL",
+    envvar=CONTROL_VARIABLE,
     show_envvar=True,
     default=DEFAULT_CONTROL,
     show_default=True,
@@ -42,20 +43,20 @@ def overlayctl(context: click.Context, control: str) -> None:
     "--ready", is_flag=True, help="Only tell whether this node is ready (exit code 5: no)."
 )
 @output
-@timeout(10)
+@timeout(STATUS_TIMEOUT)
 @click.pass_obj
 def status(control: str, ready: bool, output: str, timeout: int) -> None:
     """Show the state of this node.
 
     Device, peers, inventory, the last pass and what it did, what was left out and why.
     """
+    if ready:
+        readiness.tell(control, timeout, output)
+        return
     with asking(control, timeout) as daemon:
         document = daemon.status()
-        if not ready:
-            _add_lists(daemon, document, None if output == "json" else render.SHOWN)
-    if ready:
-        _show_readiness(document, output)
-    elif output == "json":
+        _add_lists(daemon, document, None if output == "json" else render.SHOWN)
+    if output == "json":
         write_json(document)
     else:
         _show_status(document)
@@ -70,15 +71,6 @@ def _add_lists(daemon: Daemon, document: Document, at_most: int | None) -> None:
     if report is not None:
         number = report["number"]
         report["changes"] = daemon.changes(number, at_most) if report["changeCount"] else []
-
-
-def _show_readiness(document: Document, output: str) -> None:
-    if output == "json":
-        write_json({name: document[name] for name in ("ready", "state", "message")})
-    else:
-        write_lines([render.readiness_line(document)])
-    if not document["ready"]:
-        raise SystemExit(Exit.NOT_READY)
 
 
 def _show_status(document: Document) -> None:

@@ -1,6 +1,8 @@
 """The entry point of `overlayctl`."""
 
+import os
 import signal
+import sys
 
 
 def main() -> None:
@@ -8,6 +10,13 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     # Only now: an interrupt while modules are read must be as quiet as one later.
+    from overlayd.ctl import readiness
+    from overlayd.ctl.output import prepare
+
+    prepare()
+    if probe := readiness.probe(sys.argv[1:], os.environ):
+        readiness.tell(probe.control, probe.timeout)
+        return
     from overlayd.ctl.commands import overlayctl
 
     overlayctl()

@@ -4,7 +4,8 @@ import click
 
 from overlayd.control.client import Document
 from overlayd.ctl import render_passes as render
-from overlayd.ctl.asking import Exit, asking, output, timeout
+from overlayd.ctl.asking import Exit, asking
+from overlayd.ctl.options import output, timeout
 from overlayd.ctl.output import write_json, write_lines
 
 

@@ -9,7 +9,8 @@ import click
 
 from overlayd.control.client import Document
 from overlayd.ctl import render_teardown as render
-from overlayd.ctl.asking import Exit, asking, output, timeout
+from overlayd.ctl.asking import Exit, asking
+from overlayd.ctl.options import output, timeout
 from overlayd.ctl.output import end, write_json, write_lines
 
 OR_ELSE = "; or take down what it left with --offline"

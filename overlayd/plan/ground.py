@@ -97,6 +97,10 @@ def _why_not_adopted(settings: Settings, link: Link, observed: Observed) -> str:
         return "no WireGuard that we can drive answers behind it"
     if observed.device.public_key is None:
         return "it has no key"
+    for address in sorted(observed.addresses_of(link.name), key=str):
+        if address.ip not in settings.overlay and not address.is_link_local:
+            # wg-overlay gives it none: it is somebody's own VPN, whose peers would be removed.
+            return f"its address {address} lies outside the overlay network {settings.overlay}"
     return ""
 
 

@@ -106,6 +106,12 @@ class AdoptTests(SynchronousTestCase):
         order = [changes.index(text) for text in (ours, last_route, theirs)]
         self.assertEqual(order, sorted(order))
 
+    def test_made_by_half(self) -> None:
+        """It may have no address yet, or besides ours one that the kernel gave it."""
+        there = with_address(made_by_wg_overlay(PEER_B), "wg0", "fe80::1/64")
+        for found in (there, evolve(there, addresses=bare().addresses)):
+            self.assertTrue(planned(found, inventory(NODE_B), settings=ADOPT).ours)
+
     def test_we_hold_what_the_device_has(self) -> None:
         """The address that the device has is ours, against an older Node; and so is our podCIDR."""
         older = evolve(NODE_B, overlay_addresses=(), pod_cidrs=OUR_NODE.pod_cidrs, created="2020")
@@ -163,14 +169,16 @@ class RefusedTests(SynchronousTestCase):
         self.assertIn("another --wg-dev", decided.state.message)
         return decided.state.message
 
-    def test_what_is_no_wireguard_device_with_a_key(self) -> None:
-        """Another kind of link, one behind which nothing answers, and one without a key."""
+    def test_what_wg_overlay_did_not_make(self) -> None:
+        """Another kind of link, one that is silent or has no key, and somebody's own VPN."""
         there = made_by_wg_overlay(PEER_B)
         keyless = evolve(NO_DEVICE, peers={PEER_B.key: PEER_B})
         for found, why in (
             (with_link(there, Link(3, "wg0", "bridge")), "it is no WireGuard device"),
             (evolve(there, device=None), "no WireGuard that we can drive answers"),
             (evolve(there, device=keyless), "it has no key"),
+            (with_address(there, "wg0", "10.8.0.2/24"), "its address 10.8.0.2/24 lies outside"),
+            (with_address(there, "wg0", "fd00::1/64"), "its address fd00::1/64 lies outside"),
         ):
             self.assertIn(f"--adopt cannot take it over, for {why}", self.message(found, True))
             self.assertNotIn("--adopt", self.message(found, False))

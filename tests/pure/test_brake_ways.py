@@ -19,9 +19,9 @@ from tests.pure.cluster import (
     planned,
     working,
 )
+from tests.pure.crowds import staying
+from tests.pure.daemon import Daemon
 from tests.pure.machine_in_memory import Machine
-from tests.pure.test_brake import staying
-from tests.pure.test_decide import Daemon, indexed
 from tests.pure.universes import SETTINGS
 
 SIX = 6
@@ -153,17 +153,18 @@ class ScopedWaysTests(WaysTests):
 
     def begin(self, *peers: Peer) -> None:
         self.machine = Machine(working(*peers, settings=SETTINGS))
-        self.daemon = Daemon(self.machine, indexed(Inventory(Map(), frozenset(), "1")))
+        self.daemon = Daemon(self.machine, Inventory(Map(), frozenset(), "1"))
 
     def restart(self) -> None:
-        self.daemon = Daemon(self.machine, self.daemon.inventory)
+        self.daemon.restart()
 
     def see_all(self, cluster: Inventory) -> None:
         self.seconds += 1
         there, after = self.daemon.inventory.nodes, cluster.nodes
         names = (n for n in {*there, *after} if there.get(n) != after.get(n))
         self.daemon.take(**{name: after.get(name) for name in names})
-        decided = self.daemon.one_pass(reads=True, now=Now(self.seconds, WALL + self.seconds))
+        self.daemon.now = Now(self.seconds, WALL + self.seconds)
+        decided = self.daemon.one_pass(reads=True)
         self.held = {h.key for h in decided.held}
 
     def test_by_events(self) -> None:

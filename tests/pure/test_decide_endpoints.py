@@ -10,8 +10,8 @@ from overlayd.model.changes import MoveEndpoint
 from overlayd.model.node import Inventory
 from overlayd.plan.result import Now
 from tests.pure.cluster import NODE_B, NOW, OUR_NODE, PEER_B, WALL, B, endpoint, working
+from tests.pure.daemon import Daemon
 from tests.pure.machine_in_memory import Machine
-from tests.pure.test_decide import Daemon, indexed
 from tests.pure.universes import SETTINGS
 
 ROAMED = evolve(PEER_B, endpoint=endpoint("10.9.9.9:1234"), last_handshake=WALL)
@@ -25,7 +25,7 @@ class EndpointTests(SynchronousTestCase):
     def setUp(self) -> None:
         nodes = Map({"a": OUR_NODE, "b": NODE_B})
         there = Machine(working(ROAMED, settings=SETTINGS))
-        self.daemon = Daemon(there, indexed(Inventory(nodes, frozenset(), "1")))
+        self.daemon = Daemon(there, Inventory(nodes, frozenset(), "1"))
         self.daemon.one_pass(reads=True)
 
     def read(self, now: Now, **peer: Any) -> list[str]:
@@ -33,7 +33,8 @@ class EndpointTests(SynchronousTestCase):
         device = self.daemon.there.tunnel.device
         assert device is not None
         device.peers[B] = evolve(device.peers[B], **peer)
-        changes = self.daemon.one_pass(reads=True, now=now).changes
+        self.daemon.now = now
+        changes = self.daemon.one_pass(reads=True).changes
         self.assertIsNotNone(self.daemon.about[-1], "it looked at everything")
         return [str(c.endpoint) for c in changes if isinstance(c, MoveEndpoint)]
 
@@ -52,5 +53,6 @@ class EndpointTests(SynchronousTestCase):
         """Between two readings, a pass about a Node judges no endpoint and forgets no reading."""
         self.assertEqual(self.read(NOW, sent=500, received=500), [])
         self.daemon.take(b=evolve(NODE_B, pod_cidrs=()))
-        self.daemon.one_pass(reads=False, now=LATER)
+        self.daemon.now = LATER
+        self.daemon.one_pass(reads=False)
         self.assertEqual(self.read(LATER, sent=600), ["10.0.0.2:51820"])

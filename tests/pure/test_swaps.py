@@ -9,15 +9,12 @@ from hypothesis import strategies as st
 from immutables import Map
 from twisted.trial.unittest import SynchronousTestCase
 
-from overlayd.model.changes import Outcome
+from overlayd.model.changes import Change
 from overlayd.model.keys import PublicKey
 from overlayd.model.machine import Peer
-from overlayd.model.node import ClaimIndex, Endpoint, Inventory, Node
-from overlayd.plan.claim_index import follow
-from overlayd.plan.decide import decide
-from overlayd.plan.result import Memory, Now, Plan
-from overlayd.plan.standing import Standing, holders_in, stand
-from tests.pure.cluster import SETTINGS, WALL, bare, endpoint, nets
+from overlayd.model.node import Endpoint, Inventory, Node
+from tests.pure.cluster import bare, endpoint, nets
+from tests.pure.daemon import Daemon
 from tests.pure.machine_in_memory import Machine, interface
 
 NAMES = "bcdef"
@@ -107,63 +104,43 @@ def _key(number: int) -> PublicKey:
     return PublicKey(bytes([number]) * 32)
 
 
-class Daemon:
-    """Follows a cluster with our own Node, those that come back, and one that does not."""
+class Watched(Machine):
+    """A machine on which the bystander may lose nothing, whatever the change."""
 
-    def __init__(self, ring: list[Returning]) -> None:
-        self.nodes: Map[str, Node] = Map()
-        self.index = ClaimIndex()
-        self.changed: frozenset[str] = frozenset()
-        self.there, self.memory, self.time = Machine(bare()), Memory(), 1000.0
-        self.standing: Standing | None = None
-        self.see("a", Place(1).node("a", None))
-        self.see("z", Place(BYSTANDER).node("z", _key(BYSTANDER)))
-        for one in ring:
-            self.see(one.name, one.before)
-        self.run_pass()
+    def apply(self, change: Change) -> None:
+        had = self._bystander()
+        super().apply(change)
+        has = self._bystander()
+        if had is not None:
+            assert has is not None, change
+            assert has.allowed_ips == had.allowed_ips, change
 
-    def see(self, name: str, node: Node | None) -> None:
-        if node is not None and name == "a":  # our key is in our device, and nowhere else here
-            node = evolve(node, key=None, overlay_addresses=())
-        self.index = follow(SETTINGS, self.index, self.nodes.get(name), node)
-        self.nodes = self.nodes.set(name, node) if node else self.nodes.delete(name)
-        self.changed |= {name}
+    def _bystander(self) -> Peer | None:
+        return self.tunnel.device.peers.get(_key(BYSTANDER)) if self.tunnel.device else None
 
-    def restart(self) -> None:
-        self.memory, self.standing = Memory(), None
 
-    def run_pass(self, reads: bool = False) -> Plan:
-        """A pass about what changed, or one that `reads` the machine."""
-        inventory = Inventory(self.nodes, self.changed, "1", index=self.index)
-        if self.standing is not None and not self.changed:
-            inventory = self.standing.inventory
-        observed = self.there.observe()
-        if self.standing is not None and not (reads or self.standing.network_changed):
-            observed = self.standing.observed
-        holders = holders_in(observed.device, self.standing)
-        now = Now(self.time, WALL + self.time)
-        decided = decide(SETTINGS, inventory, observed, holders, self.memory, now, self.standing)
-        for change in decided.changes:
-            had = self.peer(_key(BYSTANDER))
-            self.there.apply(change)
-            has = self.peer(_key(BYSTANDER))
-            if had is not None:
-                assert has is not None, change
-                assert has.allowed_ips == had.allowed_ips, change
-        outcomes = [Outcome(change) for change in decided.changes]
-        self.standing = stand(inventory, observed, holders, decided, outcomes)
-        self.memory, self.changed = decided.memory, frozenset()
-        return decided
+def begun(ring: list[Returning]) -> Daemon:
+    """A daemon that follows our own Node, those that come back, and one that does not."""
+    daemon = Daemon(Watched(bare()), Inventory(Map(), frozenset(), "1"))
+    see(daemon, "a", Place(1).node("a", None))
+    see(daemon, "z", Place(BYSTANDER).node("z", _key(BYSTANDER)))
+    for one in ring:
+        see(daemon, one.name, one.before)
+    daemon.one_pass(reads=False)
+    return daemon
 
-    def peer(self, key: PublicKey) -> Peer | None:
-        device = self.there.tunnel.device
-        return device.peers.get(key) if device else None
 
-    def send_in_vain(self) -> None:
-        """Let traffic go to every peer, and nothing come back."""
-        assert self.there.tunnel.device is not None
-        peers = self.there.tunnel.device.peers
-        peers.update({key: evolve(p, sent=p.sent + 100) for key, p in peers.items()})
+def see(daemon: Daemon, name: str, node: Node | None) -> None:
+    if node is not None and name == "a":  # our key is in our device, and nowhere else here
+        node = evolve(node, key=None, overlay_addresses=())
+    daemon.take(**{name: node})
+
+
+def send_in_vain(daemon: Daemon) -> None:
+    """Let traffic go to every peer, and nothing come back."""
+    assert daemon.there.tunnel.device is not None
+    peers = daemon.there.tunnel.device.peers
+    peers.update({key: evolve(p, sent=p.sent + 100) for key, p in peers.items()})
 
 
 _event = st.integers(0, 19)
@@ -188,28 +165,28 @@ class SwapTests(SynchronousTestCase):
         The one that stays where it is loses nothing after any change.
         """
         returning = ring(size, keys, ours, stays)
-        daemon = Daemon(returning)
+        daemon = begun(returning)
         steps = {r.name: list(r.steps()) for r in returning}
         order = data.draw(st.permutations([name for name, left in steps.items() for _ in left]))
         pauses = data.draw(st.dictionaries(_event, st.sampled_from([1.0, 61.0, HELD]), max_size=2))
         unseen = data.draw(st.sets(_event, max_size=15))
         restarted = data.draw(st.none() | _event)
         for event, name in enumerate(order):
-            daemon.see(name, steps[name].pop(0))
-            daemon.time += pauses.get(event, 0.0)
+            see(daemon, name, steps[name].pop(0))
+            daemon.later(pauses.get(event, 0.0))
             if event not in unseen:
-                daemon.run_pass()
+                daemon.one_pass(reads=False)
             if event == restarted:
                 daemon.restart()
-        daemon.run_pass()
-        daemon.run_pass()
+        daemon.one_pass(reads=False)
+        daemon.one_pass(reads=False)
         if restarted is not None:  # an endpoint of before looks learned
-            daemon.run_pass(reads=True)
-            daemon.send_in_vain()
-            daemon.run_pass(reads=True)
+            daemon.one_pass(reads=True)
+            send_in_vain(daemon)
+            daemon.one_pass(reads=True)
         self.assert_right(daemon, returning)
-        daemon.time += HELD
-        daemon.run_pass()
+        daemon.later(HELD)
+        daemon.one_pass(reads=False)
         wanted = {r.new_key for r in returning if r.name != "a"} | {_key(BYSTANDER)}
         assert daemon.there.tunnel.device is not None
         self.assertEqual(set(daemon.there.tunnel.device.peers), wanted)
@@ -218,18 +195,18 @@ class SwapTests(SynchronousTestCase):
     def test_a_ring_that_the_brake_holds(self) -> None:
         """Held peers whose Nodes come back elsewhere are dialled there at once."""
         returning = ring(5, "kept", ours=False, stays=False)
-        daemon = Daemon(returning)
+        daemon = begun(returning)
         for one in returning:
-            daemon.see(one.name, None)
-        self.assertEqual(len(daemon.run_pass().held), 5)
-        daemon.run_pass()
+            see(daemon, one.name, None)
+        self.assertEqual(len(daemon.one_pass(reads=False).held), 5)
+        daemon.one_pass(reads=False)
         for one in returning:
-            daemon.see(one.name, one.after)
-            daemon.run_pass()
+            see(daemon, one.name, one.after)
+            daemon.one_pass(reads=False)
         self.assert_right(daemon, returning)
 
     def assert_right(self, daemon: Daemon, returning: list[Returning]) -> None:
-        decided = daemon.run_pass(reads=True)
+        decided = daemon.one_pass(reads=True)
         self.assertEqual(([str(c) for c in decided.changes], decided.quarantines), ([], ()))
         held = {p for h in decided.held if (peer := daemon.peer(h.key)) for p in peer.allowed_ips}
         own = Place(1)

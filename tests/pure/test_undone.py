@@ -22,7 +22,7 @@ from tests.pure.cluster import (
     planned,
     working,
 )
-from tests.pure.test_brake import at, crowd, staying
+from tests.pure.crowds import at, crowd, staying
 
 ELSEWHERE = endpoint("10.0.0.77:51820")
 MOVED = evolve(NODE_B, endpoint=ELSEWHERE)

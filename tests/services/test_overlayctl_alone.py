@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
@@ -11,10 +10,10 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.threads import deferToThread
 
 import overlayd
-from overlayd.control import wire
 from overlayd.control.service import ControlService
 from tests.services.answers import answers
 from tests.services.overlayctl_case import OVERLAYCTL, OverlayctlTestCase
+from tests.services.replying import Garbage, HangsUp, KnowsNothing, OtherVersion
 
 
 class AloneTests(OverlayctlTestCase):
@@ -47,22 +46,22 @@ class AloneTests(OverlayctlTestCase):
 
     async def test_hangs_up(self) -> None:
         """One that hangs up ends with 1."""
-        self.listen(_HangsUp)
+        self.listen(HangsUp)
         await self.assert_ends(1, "hung up", "peers")
 
     async def test_something_else(self) -> None:
         """What is not overlayd is said to be that."""
-        self.listen(_Garbage)
+        self.listen(Garbage)
         await self.assert_ends(1, "not overlayd", "status")
 
     async def test_other_version(self) -> None:
         """A daemon whose documents are others is another version."""
-        self.listen(_OtherVersion)
+        self.listen(OtherVersion)
         await self.assert_ends(1, "different versions", "status")
 
     async def test_other_commands(self) -> None:
         """So is one that does not know a command."""
-        self.listen(_KnowsNothing)
+        self.listen(KnowsNothing)
         await self.assert_ends(1, "another version", "status")
 
     async def test_long_path(self) -> None:
@@ -93,41 +92,6 @@ class AloneTests(OverlayctlTestCase):
             self.assertEqual((await self.overlayctl(*arguments)).returncode, 2)
         self.assertIn("5    status --ready: not ready", await self.printed("--help"))
         self.assertIn(overlayd.__version__, await self.printed("--version"))
-
-    async def test_light(self) -> None:
-        """A readiness probe imports neither Twisted nor the values' libraries nor rich."""
-        code = (
-            "import sys; import overlayd.ctl.commands; "
-            "print(*sorted({'twisted', 'attr', 'nacl', 'msgspec', 'rich'} & set(sys.modules)))"
-        )
-        done = await self.run_it(sys.executable, "-c", code)
-        self.assertEqual((done.stdout, done.stderr), ("\n", ""))
-
-
-class _HangsUp(Protocol):
-    def dataReceived(self, data: bytes) -> None:
-        assert self.transport is not None
-        self.transport.loseConnection()
-
-
-class _Replying(Protocol):
-    reply = b""
-
-    def dataReceived(self, data: bytes) -> None:
-        assert self.transport is not None
-        self.transport.write(self.reply)
-
-
-class _Garbage(_Replying):
-    reply = b"HTTP/1.1 400 Bad Request\r\n\r\n"
-
-
-class _OtherVersion(_Replying):
-    reply = wire.encode({b"_answer": b"1", b"status": b'{"format": 99, "version": "9.0"}'})
-
-
-class _KnowsNothing(_Replying):
-    reply = wire.encode({b"_error": b"1", b"_error_code": b"UNHANDLED", b"_error_description": b""})
 
 
 class _Trickle(Protocol):

@@ -1,25 +1,15 @@
-"""The node watch: when it asks again and for what, what it tells people, and how it stops."""
+"""The node watch: when it asks again, and for what."""
 
 from collections.abc import Callable
-from typing import Any
-
-from twisted.internet import reactor as installed
-from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.task import Clock
-from twisted.internet.testing import EventLoggingObserver
-from twisted.internet.threads import deferToThread
-from twisted.logger import formatEvent, globalLogPublisher
-from twisted.trial.unittest import TestCase
 
 from overlayd.kube.nodes import NodeSession, Report
 from overlayd.model.node import Inventory
 from overlayd.plan.resume import Attempt, Ending
-from overlayd.services.thread import OneThread
-from overlayd.services.watch import AFTER_A_BUG, NodeWatch, Pace
+from overlayd.services.watch import AFTER_A_BUG, Pace
+from tests.services.node_watch_case import WatchCase, backoff
 from tests.services.scripted import (
     NO_STREAMS,
     SETTINGS,
-    ScriptedCase,
     ScriptedServer,
     Streamed,
     Whole,
@@ -32,77 +22,6 @@ from tests.services.scripted import (
     refusal,
     status,
 )
-
-reactor: Any = installed  # its type is a module to mypy
-
-
-class ThreadlessReactor(Clock):
-    """A clock whose threads are this one."""
-
-    woken = 0
-
-    def callFromThread(self, function: Callable[..., Any], *args: Any) -> None:
-        self.woken += 1
-        function(*args)
-
-
-def immediately(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Deferred[Any]:
-    """A thread that is this one."""
-    return maybeDeferred(function, *args, **kwargs)
-
-
-def backoff(number: int) -> float:
-    return number + 1.0
-
-
-PACE = Pace(backoff, lambda: 0.5)
-
-
-class WatchCase(ScriptedCase):
-    """A watch with the real client in this thread. It runs until it waits for the clock."""
-
-    def setUp(self) -> None:
-        self.clock = ThreadlessReactor()
-        self.inventories: list[Inventory] = []
-        self.observer = EventLoggingObserver.createWithCleanup(
-            self,  # type: ignore[arg-type]
-            globalLogPublisher,
-        )
-
-    def start(self, *script: Whole | Streamed, streams: bool = False) -> None:
-        self.server = self.serve(*script, streams=streams)
-        self.begin(NodeSession(client(self.server.url), SETTINGS))
-
-    def begin(self, session: NodeSession, pace: Pace = PACE) -> None:
-        self.watch = NodeWatch(self.clock, immediately, session, self.inventories.append, pace)
-        self.watch.startService()
-        self.addCleanup(self.watch.stopService)
-
-    def asked(self) -> list[str]:
-        """The requests so far, in short: how far back each one looks."""
-        return [_short(asked.query) for asked in self.server.asked]
-
-    def log(self) -> list[str]:
-        return [
-            formatEvent(logged)
-            for logged in self.observer
-            if logged["log_namespace"].endswith(".NodeWatch")
-        ]
-
-    def waits(self) -> float:
-        """Seconds until the next attempt."""
-        (call,) = self.clock.getDelayedCalls()
-        return float(call.getTime() - self.clock.seconds())
-
-
-def _short(query: dict[str, str]) -> str:
-    if "sendInitialEvents" in query:
-        return f"stream {query.get('resourceVersion', 'anew')}"
-    if "watch" in query:
-        return f"watch {query['resourceVersion']}"
-    if query["limit"] == "1":
-        return "probe"
-    return f"list {query.get('resourceVersion', 'anew')}"
 
 
 class FollowTests(WatchCase):
@@ -303,111 +222,3 @@ class BrokenSession(NodeSession):
 
     def abort(self) -> None:
         pass
-
-
-class TellingTests(WatchCase):
-    def test_one_line_for_each_change(self) -> None:
-        """A line tells what is wrong once, another one that it is over."""
-        self.start(
-            *[refusal(403, "no")] * 5,
-            page([node("a")], 10),
-            Streamed([bookmark(11)]),
-            *[refusal(403, "no")] * 3,
-            Streamed([bookmark(12)]),
-            Streamed([bookmark(13)]),
-        )
-        while len(self.server.asked) < 12:
-            self.clock.advance(self.waits())
-        refused = (
-            "not following the Nodes: we may not list and watch nodes (403); "
-            "allow get, list and watch: no"
-        )
-        self.assertEqual(
-            self.log()[1:],
-            [
-                refused,
-                "read 1 Nodes at version 10",
-                "following the Nodes again, from version 11",
-                refused,
-                "following the Nodes again, from version 12",
-            ],
-        )
-
-    def test_another_reason(self) -> None:
-        """Another reason is another line."""
-        self.start(refusal(403), refusal(403), refusal(401), refusal(401))
-        for _ in range(3):
-            self.clock.advance(self.waits())
-        self.assertEqual(len(self.log()), 3)  # the first one is that lists come in pages
-
-    def test_flapping(self) -> None:
-        """A watch that opens again and again and brings nothing is not told as one that works."""
-        broken = Streamed([], "broken")
-        self.start(page([], 10), broken, *(page([], 10), broken) * 5)
-        while len(self.server.asked) < 12:
-            self.clock.advance(self.waits())
-        self.assertEqual(len(self.log()), 3)  # pages, the list, and the first break
-
-    def test_nameless(self) -> None:
-        """Entries that are no Node are said."""
-        self.start(page([{"metadata": {}}], 10))
-        self.assertIn("left out 1 Nodes without a name", self.log())
-
-    def test_status(self) -> None:
-        """The status tells since when it is up, what keeps it from that, and its counts."""
-        self.start(refusal(503, "not yet\n"), page([], 10), Streamed([bookmark(11)]), refusal(401))
-        before = self.watch.status()
-        self.assertIsNone(before.connected)
-        self.assertIn("503: not yet\\n", before.error or "")
-        self.clock.advance(self.waits())
-        up = self.watch.status()
-        self.assertEqual((up.connected, up.heard, up.error), (0.0, 0.0, None))
-        self.assertEqual((up.lists, up.watches), (2, 1))
-        self.clock.advance(self.waits())
-        down = self.watch.status()
-        self.assertEqual((down.connected, down.heard), (None, backoff(0)))
-        self.assertIn("401", down.error or "")
-
-
-class StopTests(WatchCase):
-    def test_while_waiting(self) -> None:
-        """Stopping while it waits leaves nothing behind, and nothing is asked any more."""
-        self.start(refusal(500))
-        stopped = self.watch.stopService()
-        assert stopped is not None
-        self.successResultOf(stopped)
-        self.assertEqual(self.clock.getDelayedCalls(), [])
-        self.clock.advance(1000)
-        self.assertEqual(len(self.server.asked), 1)
-
-
-class HangTests(TestCase):
-    """With a real thread."""
-
-    timeout = 30
-
-    async def stop_while(self, *script: Whole | Streamed) -> None:
-        server = ScriptedServer(*script)
-        self.addCleanup(server.close)
-        session = NodeSession(client(server.url), SETTINGS)
-        thread = OneThread(reactor, "watch", interrupt=session.abort)
-        watch = NodeWatch(reactor, thread.call, session, lambda inventory: None, PACE)
-        thread.startService()
-        self.addCleanup(thread.stopService)
-        watch.startService()
-        await deferToThread(server.hanging.wait)
-        stopping = watch.stopService()
-        assert stopping is not None
-        await stopping  # the server hangs until the test is over
-
-    def test_hanging_watch(self) -> None:
-        """Stopping ends a watch in which nothing comes."""
-        return Deferred.fromCoroutine(  # type: ignore[return-value]
-            self.stop_while(page([], 10), Streamed([bookmark(11)], "hang"))
-        )
-
-    def test_hanging_list(self) -> None:
-        """Stopping ends a list that hangs in the middle."""
-        return Deferred.fromCoroutine(  # type: ignore[return-value]
-            self.stop_while(Streamed([b'{"kind":'], "hang"))
-        )
