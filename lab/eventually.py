@@ -1,8 +1,12 @@
 """Waiting for an outcome, with a limit that is not a claim about speed."""
 
+import os
 import time
 from collections.abc import Callable, Collection
 from typing import TypeVar
+
+SLOWER = "OVERLAYD_LAB_SLOWER"
+"""The variable that says how many times as long everything takes on a slow machine."""
 
 REPAIR = 1.0 + 10.0
 """Seconds until a device, address, route or rule is repaired: the kernel announces those."""
