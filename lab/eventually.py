@@ -1,6 +1,5 @@
 """Waiting for an outcome, with a limit that is not a claim about speed."""
 
-import os
 import time
 from collections.abc import Callable, Collection
 from typing import TypeVar
