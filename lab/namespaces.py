@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
+from lab import preloaded
+from lab.preloaded import Forked
+
 _UNSHARE = ("unshare", "--net", "--mount", "--uts", "--propagation", "private")
 _HOLD = """
 mount -t tmpfs run /run && mkdir /run/wireguard && : > /run/resolv.conf || exit 1
@@ -16,6 +19,9 @@ mount -t tmpfs run /run && mkdir /run/wireguard && : > /run/resolv.conf || exit 
 hostname "$1" && ip link set lo up && echo ready && exec cat
 """
 _CLONE_NEWNET = 0x40000000  # linux/sched.h
+
+
+Process = subprocess.Popen[bytes] | Forked
 
 
 class Namespace:
@@ -27,7 +33,7 @@ class Namespace:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._processes: list[Process] = []
         self._holder = subprocess.Popen(
             [*_UNSHARE, "sh", "-c", _HOLD, "hold", name],
             stdin=subprocess.PIPE,
@@ -101,6 +107,19 @@ class Namespace:
         self._processes.append(process)
         return process
 
+    def start_python(self, program: Sequence[str], log: IO[bytes] | None = None) -> Forked:
+        """Start `python PROGRAM` as `start` does a command, at once: an installed script, or -m
+        and a module."""
+        process = preloaded.start(self.pid, program, log)
+        self._processes.append(process)
+        return process
+
+    def attempt_python(
+        self, *program: str, limit: float = 30.0
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `python PROGRAM` to its end as `attempt` does a command, at once."""
+        return preloaded.run(self.pid, program, limit)
+
     def connect(self, address: str, port: int, limit: float) -> socket.socket:
         """A TCP connection made from in here, for use out there."""
         with open("/proc/thread-self/ns/net") as ours, open(f"/proc/{self.pid}/ns/net") as theirs:
@@ -150,8 +169,8 @@ def _take_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def end(process: subprocess.Popen[bytes], number: int) -> None:
-    """Send a signal to a process group that `Namespace.start` made, and wait for its leader."""
+def end(process: Process, number: int) -> None:
+    """Send a signal to a process group that `Namespace` made, and wait for its leader."""
     if process.poll() is None:
         os.killpg(process.pid, number)
         process.wait()
