@@ -8,13 +8,13 @@ from http.client import HTTPConnection, HTTPException
 from typing import Any
 
 from lab.bare import BareNode
-from lab.eventually import eventually
+from lab.eventually import eventually, patience
 from lab.namespaces import Namespace, Process, end
 from lab.topology import POD_PREFIX, PODS, Node, Switch
 
 PORT = 8080
-_LIMIT = 10.0  # seconds for an answer
-_START_LIMIT = 20.0
+_LIMIT = patience(10.0)  # seconds for an answer
+_START_LIMIT = patience(20.0)
 _NODES = "/api/v1/nodes"
 _JSON = "application/json"
 _MERGE_PATCH = "application/merge-patch+json"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from lab import preloaded
+from lab.eventually import patience
 from lab.preloaded import Forked
 
 _UNSHARE = ("unshare", "--net", "--mount", "--uts", "--propagation", "private")
@@ -19,6 +20,7 @@ mount -t tmpfs run /run && mkdir /run/wireguard && : > /run/resolv.conf || exit 
 hostname "$1" && ip link set lo up && echo ready && exec cat
 """
 _CLONE_NEWNET = 0x40000000  # linux/sched.h
+_LIMIT = patience(30.0)  # seconds for a command
 
 
 Process = subprocess.Popen[bytes] | Forked
@@ -63,7 +65,7 @@ class Namespace:
         """The beginning of a command that runs in the namespaces of a process, and in its root."""
         return ("nsenter", "-t", str(pid), "--net", "--mount", "--uts", "--root", "--wd")
 
-    def run(self, *command: str, given: str = "", limit: float = 30.0) -> str:
+    def run(self, *command: str, given: str = "", limit: float = _LIMIT) -> str:
         """Run a command to its end; what it printed.
 
         :raises subprocess.CalledProcessError: its exit status is not 0.
@@ -76,7 +78,7 @@ class Namespace:
         return done.stdout
 
     def attempt(
-        self, *command: str, given: str = "", limit: float = 30.0
+        self, *command: str, given: str = "", limit: float = _LIMIT
     ) -> subprocess.CompletedProcess[str]:
         """Run a command to its end, whatever its exit status."""
         return subprocess.run(
@@ -115,7 +117,7 @@ class Namespace:
         return process
 
     def attempt_python(
-        self, *program: str, limit: float = 30.0
+        self, *program: str, limit: float = _LIMIT
     ) -> subprocess.CompletedProcess[str]:
         """Run `python PROGRAM` to its end as `attempt` does a command, at once."""
         return preloaded.run(self.pid, program, limit)
