@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 from collections import Counter
 from collections.abc import Sequence
 from http.client import HTTPConnection, HTTPException
@@ -148,8 +149,10 @@ class Cluster:
         :raises ApiRefused: the answer is an error.
         """
         connection = HTTPConnection(self._address, PORT)
-        connection.sock = self._machine.connect(self._address, PORT, _LIMIT)
+        connection.sock = self._machine.socket(socket.SOCK_STREAM)
         try:
+            connection.sock.settimeout(_LIMIT)
+            connection.sock.connect((self._address, PORT))
             text = None if body is None else json.dumps(body)
             connection.request(method, path, text, {"Content-Type": kind})
             answer = connection.getresponse()

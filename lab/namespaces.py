@@ -122,12 +122,12 @@ class Namespace:
         """Run `python PROGRAM` to its end as `attempt` does a command, at once."""
         return preloaded.run(self.pid, program, limit)
 
-    def connect(self, address: str, port: int, limit: float) -> socket.socket:
-        """A TCP connection made from in here, for use out there."""
+    def socket(self, kind: int, protocol: int = 0) -> socket.socket:
+        """A socket of this machine's network, for use out there."""
         with open("/proc/thread-self/ns/net") as ours, open(f"/proc/{self.pid}/ns/net") as theirs:
             _enter_network(theirs.fileno())
             try:
-                return socket.create_connection((address, port), timeout=limit)
+                return socket.socket(socket.AF_INET, kind, protocol)
             finally:
                 _enter_network(ours.fileno())
 

@@ -11,7 +11,6 @@ would leave, and be seen there.
 
 from ipaddress import IPv4Address, IPv4Network
 
-from lab.eventually import patience
 from lab.namespaces import Namespace
 
 UNDERLAY = IPv4Network("172.30.0.0/24")
@@ -123,15 +122,6 @@ link set cni0 up
         """Let the kernel pass packets on, as overlayd does, or not."""
         self.namespace.run("tee", "/proc/sys/net/ipv4/ip_forward", given=str(int(on)))
 
-    def reaches(self, address: IPv4Address) -> bool:
-        """Whether one ping from the node itself is answered in time."""
-        return pings(self.namespace, address)
-
     def close(self) -> None:
         self.pod.close()
         self.namespace.close()
-
-
-def pings(machine: Namespace, address: IPv4Address) -> bool:
-    """Whether one ping is answered within a second, or what that is on a slow machine."""
-    return machine.attempt("ping", "-c1", f"-W{patience(1)}", "-q", str(address)).returncode == 0
