@@ -30,7 +30,7 @@ from overlayd.services.teardown import Teardown
 from overlayd.services.thread import OneThread
 from overlayd.services.watch import NodeWatch, Pace
 from overlayd.teardown import take_down
-from overlayd.tunnel.userspace import UserspaceTunnel
+from overlayd.tunnel.chosen import ChosenTunnel
 
 __all__ = ["Options", "makeService"]
 
@@ -64,7 +64,7 @@ def makeService(options: Options) -> IService:
 def build(reactor: Any, configuration: Configuration) -> MultiService:
     """Build and wire the daemon. `reactor` provides what Twisted's does; its clock is monotonic."""
     settings = configuration.settings
-    network, tunnel = Network(), UserspaceTunnel(settings.wg_dev)
+    network, tunnel = Network(), ChosenTunnel(settings.wg_dev, settings.tunnel)
     writes = ApiServer(configuration.access)
     machine = OneThread(reactor, "machine", interrupt=tunnel.interrupt)
     reader = OneThread(reactor, "node-watch")
