@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lab import installed
-from lab.device import DeviceSocket
+from lab.device import KIND, Device
 from lab.eventually import patience
 from lab.namespaces import Process
 from lab.topology import Node
@@ -39,11 +39,11 @@ class Daemon:
         ahead: int = 0,
     ) -> None:
         self.node = node
-        self.device = DeviceSocket(node.namespace)
+        self.device = Device(node.namespace)
         self._program = [
             *((str(_AHEAD), str(ahead)) if ahead else ()),
             *(installed.command("twistd"), "--nodaemon", "--pidfile=", "overlayd"),
-            *("--server", server, "--node-name", node.name, *options),
+            *("--server", server, "--node-name", node.name, "--tunnel", KIND.value, *options),
         ]
         self._inside = inside
         self._executed = executed

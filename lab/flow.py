@@ -22,8 +22,8 @@ from lab.eventually import eventually, patience
 from lab.namespaces import Namespace
 from lab.topology import Pod
 
-RATE = 200
-"""Packets a second, each way, unless a test wants another."""
+RATE = round(200 / patience(1))
+"""Packets a second, each way, unless a test wants another: 200, fewer on a slow machine."""
 
 _ports = itertools.count(7000)  # each flow has its own: a pod may be in several
 _NUMBER = struct.Struct("!Q")

@@ -37,6 +37,7 @@ _BEGIN = ("sh", "-c", 'mount -t tmpfs run /run && cd "$1" && shift && exec "$@"'
 _PROGRAMS = (
     ("ip", "iproute2"),
     ("ping", "iputils-ping"),
+    ("wg", "wireguard-tools"),
     ("wireguard-go", "wireguard-go"),
 )
 

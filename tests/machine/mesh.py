@@ -145,3 +145,15 @@ class MeshTestCase(SynchronousTestCase):
 def _in_vain(member: Member) -> bool:
     """Whether a daemon has tried to reach the API server, and none was there."""
     return "refused" in str((member.daemon.status() or {}).get("api"))
+
+
+def what_is_ours(member: Member) -> str:
+    """What of ours a node's kernel has, as text."""
+    return "".join(
+        member.run(*command)
+        for command in (
+            ("sh", "-c", "ip link show wg0 2>/dev/null || true"),
+            ("ip", "route", "show", "table", "all", "proto", "87"),
+            ("sh", "-c", "ip rule show | grep 'proto 87' || true"),
+        )
+    )

@@ -7,13 +7,14 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from lab import private
 from lab.capture import Capture
-from lab.device import DeviceSocket
+from lab.device import Device
 from lab.eventually import CLUSTER, REPAIR, eventually
 from lab.flow import RATE, Flow
 from lab.namespaces import Namespace, end
 from lab.pinging import pings
 from lab.topology import MANAGEMENT, UNDERLAY, Node, Switch
 from overlayd.model.keys import PrivateKey
+from overlayd.model.settings import TunnelKind
 
 
 class LabTests(SynchronousTestCase):
@@ -35,8 +36,8 @@ class LabTests(SynchronousTestCase):
     def _encrypt(self) -> None:
         keys = {node.name: PrivateKey.generate() for node in (self.one, self.other)}
         for node, peer in ((self.one, self.other), (self.other, self.one)):
-            node.namespace.run("wireguard-go", "wg0")
-            device = DeviceSocket(node.namespace)
+            device = Device(node.namespace)
+            device.make()
             device.rotate(keys[node.name])
             device.listen(51820)
             networks = (peer.pod_cidr, IPv4Network(peer.overlay_address))
@@ -99,9 +100,9 @@ route add {peer.overlay_address} dev wg0 src {node.overlay_address}
     def test_the_end_of_a_machine_is_complete(self) -> None:
         """Closing a machine ends what was started in it, and what that left running."""
         machine = Namespace("short")
-        machine.run("wireguard-go", "wg0")
+        Device(machine).make(TunnelKind.USERSPACE)
         process = machine.start(["sleep", "600"])
-        self.assertIsNotNone(DeviceSocket(machine).read())
+        self.assertIsNotNone(Device(machine).read())
         eventually(REPAIR, "both run", lambda: len(machine.inhabitants()) == 3)  # and who holds it
         inhabitants = machine.inhabitants()
         machine.close()

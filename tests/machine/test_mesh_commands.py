@@ -155,7 +155,7 @@ class StuckTests(MeshTestCase):
 
     def test_a_plan_changes_nothing(self) -> None:
         """Beside a foreign device the plan names the state; the machine and the passes stay."""
-        self.four.run("wireguard-go", "wg0")
+        self.four.daemon.device.make()
         self.four.run("ip", "addr", "add", "192.0.2.1/24", "dev", "wg0")
         before = self.four.run("ip", "-d", "addr", "show", "dev", "wg0")
         self._wait_for("foreign-device")

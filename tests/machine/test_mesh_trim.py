@@ -8,13 +8,14 @@ from lab.anycast import Anycast
 from lab.bare import BareNode
 from lab.cluster import Document, node_document
 from lab.eventually import CLUSTER, eventually
+from lab.flow import RATE as ORDINARY
 from lab.flow import Flow
 from lab.mesh import Member
 from lab.topology import OVERLAY
 from overlayd.model.node import ADDRESSES_ANNOTATION
 from tests.machine.mesh import MeshTestCase
 
-RATE = 1000
+RATE = 5 * ORDINARY
 ROUNDS = 10
 NEWER = 1000
 """How far a version is ahead that nobody has seen."""
