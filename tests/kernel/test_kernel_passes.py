@@ -1,7 +1,7 @@
 """Whole passes where the kernel has WireGuard: which kind is made, kept, adopted and taken down."""
 
+import contextlib
 import subprocess
-from contextlib import suppress
 
 from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
@@ -40,7 +40,7 @@ class KernelPasses(SynchronousTestCase):
         self.addCleanup(self.clear)
 
     def clear(self) -> None:
-        with suppress(LookupError):
+        with contextlib.suppress(LookupError):
             kill(tunnel_process(LINK))
         clean()
 

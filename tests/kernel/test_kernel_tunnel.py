@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from itertools import islice
 
-from twisted.trial.unittest import SkipTest
-
 from lab import private
 from overlayd.model.changes import (
     EndDevice,
@@ -158,16 +156,6 @@ class LinkTests(RealCase):
         self.assertIn("CAP_NET_ADMIN", said_by(*drop))
         self.made()
         self.assertIn("CAP_NET_ADMIN", said_by(*drop))
-
-    def test_no_wireguard(self) -> None:
-        """A kernel that has no WireGuard is told of in one line, with what to do about it."""
-        if subprocess.run(["modprobe", "-r", "wireguard"], capture_output=True).returncode:
-            raise SkipTest("the kernel's WireGuard cannot be unloaded: other devices use it")
-        self.addCleanup(subprocess.run, ["modprobe", "wireguard"], check=True)
-        without = ("sh", "-c", 'mount -t tmpfs none /lib/modules/$(uname -r)/ && exec "$@"', "sh")
-        said = said_by("unshare", "--mount", *without)
-        self.assertIn("modprobe wireguard", said)
-        self.assertIn("--tunnel userspace", said)
 
     def test_interrupted(self) -> None:
         """A tunnel that was interrupted asks nothing more, and the device stays as it is."""
