@@ -189,7 +189,7 @@ def _hold(mesh: Mesh, show: Show) -> None:
 
 def _perform(hold: bool) -> int:
     show = Show()
-    mesh = Mesh()
+    mesh = Mesh(executed=True)
     demo = Demo(mesh, show)
     try:
         mesh.cluster.start()

@@ -59,9 +59,13 @@ class Path:
 
 
 class Mesh:
-    """A cluster without nodes; they `join`. `close` ends everything."""
+    """A cluster without nodes; they `join`. `close` ends everything.
 
-    def __init__(self) -> None:
+    Its daemons, and overlayctl, are `executed` as a person does, or forked.
+    """
+
+    def __init__(self, executed: bool = False) -> None:
+        self.executed = executed
         self.underlay = Switch("underlay", UNDERLAY)
         self.management = Switch("management", MANAGEMENT)
         self.cluster = Cluster(self.management)
@@ -71,7 +75,7 @@ class Mesh:
     def add_machine(self, number: int, *options: str, name: str | None = None) -> Member:
         """Wire a node up, without a Node in the cluster and with its daemon not started."""
         node = Node(number, self.underlay, self.management, name)
-        member = Member(node, Daemon(node, self.cluster.url, *options))
+        member = Member(node, Daemon(node, self.cluster.url, *options, executed=self.executed))
         self.members[number] = member
         return member
 

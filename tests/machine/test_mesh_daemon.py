@@ -16,6 +16,8 @@ MARK = "192.0.2.1"
 class DaemonTests(MeshTestCase):
     """What becomes of node 1's daemon, while its pods talk to those of node 2."""
 
+    executed = True
+
     def setUp(self) -> None:
         super().setUp()
         self.daemon = self.one.daemon
