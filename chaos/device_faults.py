@@ -8,9 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from chaos.fault import Fault, Stage
 from lab.eventually import REPAIR_UNANNOUNCED
 from lab.mesh import Member
-from overlayd.model.keys import LENGTH, PrivateKey, PublicKey
-
-_NO_KEY = PrivateKey(bytes(LENGTH))
+from overlayd.model.keys import PrivateKey, PublicKey
 
 _STRANGER = "172.30.0.99:51820"
 """Where the peers of somebody else are said to be; nobody is there."""
@@ -54,7 +52,7 @@ def suspend_process(stage: Stage, one: Member) -> Iterator[None]:
 
 
 def take_key(one: Member) -> None:
-    one.daemon.device.rotate(_NO_KEY)
+    one.daemon.device.take_key_away()
 
 
 def replace_key(one: Member) -> None:

@@ -1,14 +1,24 @@
-"""A node's WireGuard device by its own socket, as an operator with wg(8) reads and changes it."""
+"""A node's WireGuard device, of the kernel or of wireguard-go, as an operator with wg(8) has it."""
 
-import socket
+import base64
+import os
+import subprocess
 from ipaddress import IPv4Network
 
 from attrs import field, frozen
 
+from lab.eventually import patience
 from lab.namespaces import Namespace
 from overlayd.model.keys import PrivateKey, PublicKey
+from overlayd.model.settings import TunnelKind
 
-_LIMIT = 5.0  # seconds for an answer
+TUNNEL = "OVERLAYD_LAB_TUNNEL"
+"""The variable that says which WireGuard the lab's nodes have: `kernel` or `userspace`."""
+
+KIND = TunnelKind(os.environ.get(TUNNEL, TunnelKind.USERSPACE.value))
+
+_LIMIT = patience(5.0)  # seconds for an answer
+_NONE = "(none)"
 
 
 @frozen
@@ -21,72 +31,65 @@ class Reading:
     endpoints: dict[PublicKey, str] = field(factory=dict)
 
 
-class DeviceSocket:
-    """The socket of one device of one machine."""
+class Device:
+    """One device of one machine, which may not be there."""
 
     def __init__(self, machine: Namespace, link: str = "wg0") -> None:
-        self._path = machine.run_folder / "wireguard" / f"{link}.sock"
+        self._machine = machine
+        self._link = link
+
+    def make(self, kind: TunnelKind = KIND) -> None:
+        """Make it, as another program than overlayd does: without a key, down."""
+        if kind is TunnelKind.KERNEL:
+            self._machine.run("ip", "link", "add", self._link, "type", "wireguard")
+        else:
+            self._machine.run("wireguard-go", self._link)
 
     def read(self) -> Reading | None:
         """Read the device; None where none answers."""
         try:
-            answer = self._ask("get=1\n\n")
-        except OSError:
+            shown = self._machine.attempt("wg", "show", self._link, "dump", limit=_LIMIT)
+        except subprocess.TimeoutExpired:
             return None
-        key, port = None, 0
-        peers, endpoints = dict[PublicKey, frozenset[str]](), dict[PublicKey, str]()
-        current: PublicKey | None = None
-        for line in answer.splitlines():
-            name, _, value = line.partition("=")
-            if name == "private_key" and int(value, 16):
-                key = PrivateKey(bytes.fromhex(value)).public()
-            elif name == "listen_port":
-                port = int(value)
-            elif name == "public_key":
-                current = PublicKey(bytes.fromhex(value))
-                peers[current] = frozenset()
-            elif name == "allowed_ip" and current is not None:
-                peers[current] |= {value}
-            elif name == "endpoint" and current is not None:
-                endpoints[current] = value
-        return Reading(key, port, peers, endpoints)
+        if shown.returncode != 0:
+            return None
+        own, *others = (line.split("\t") for line in shown.stdout.splitlines())
+        _, key, port, _ = own
+        peers = {PublicKey.parse(peer[0]): peer for peer in others}
+        return Reading(
+            None if key == _NONE else PublicKey.parse(key),
+            int(port),
+            {key: _prefixes(peer[3]) for key, peer in peers.items()},
+            {key: peer[2] for key, peer in peers.items() if peer[2] != _NONE},
+        )
 
     def rotate(self, key: PrivateKey) -> None:
         """Give the device another private key."""
-        self._set(f"private_key={key.raw.hex()}\n")
+        self._set("private-key", "/dev/stdin", given=base64.b64encode(key.raw).decode())
 
     def take_key_away(self) -> None:
-        self._set(f"private_key={bytes(32).hex()}\n")
+        self._set("private-key", "/dev/null")
 
     def listen(self, port: int) -> None:
-        self._set(f"listen_port={port}\n")
+        self._set("listen-port", str(port))
 
     def add_peer(self, key: PublicKey, endpoint: str, *prefixes: IPv4Network) -> None:
         """Add a peer, or change one, with prefixes that are taken from whoever has them."""
-        allowed = "".join(f"allowed_ip={prefix}\n" for prefix in prefixes)
-        self._set(f"public_key={key.raw.hex()}\nendpoint={endpoint}\n{allowed}")
+        reading = self.read()
+        has = reading.peers.get(key, frozenset()) if reading else frozenset()
+        allowed = ",".join(has | set(map(str, prefixes)))
+        self._set("peer", str(key), "endpoint", endpoint, "allowed-ips", allowed)
 
     def dial(self, key: PublicKey, endpoint: str) -> None:
         """Give a peer another endpoint."""
-        self._set(f"public_key={key.raw.hex()}\nupdate_only=true\nendpoint={endpoint}\n")
+        self._set("peer", str(key), "endpoint", endpoint)
 
     def remove_peer(self, key: PublicKey) -> None:
-        self._set(f"public_key={key.raw.hex()}\nremove=true\n")
+        self._set("peer", str(key), "remove")
 
-    def _set(self, text: str) -> None:
-        answer = self._ask(f"set=1\n{text}\n")
-        if answer.strip() != "errno=0":
-            raise RuntimeError(f"the device refused: {answer.strip()}")
+    def _set(self, *words: str, given: str = "") -> None:
+        self._machine.run("wg", "set", self._link, *words, given=given)
 
-    def _ask(self, request: str) -> str:
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(_LIMIT)
-            connection.connect(str(self._path))
-            connection.sendall(request.encode())
-            answer = b""
-            while not answer.endswith(b"\n\n"):
-                part = connection.recv(65536)
-                if not part:
-                    break
-                answer += part
-        return answer.decode()
+
+def _prefixes(text: str) -> frozenset[str]:
+    return frozenset() if text == _NONE else frozenset(text.split(","))

@@ -16,6 +16,7 @@ give_up() { say "$@"; exit 1; }
 missing_packages() {
     python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || echo python3
     python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
+    command -v wg >/dev/null || echo wireguard-tools
     command -v wireguard-go >/dev/null || echo wireguard-go
     command -v ip >/dev/null || echo iproute2
     command -v ping >/dev/null || echo iputils-ping
@@ -24,7 +25,7 @@ missing_packages() {
 packages=$(missing_packages | tr '\n' ' ')
 if [ -n "$packages" ]; then
     if ! [ -e /etc/debian_version ] || ! command -v apt-get >/dev/null; then
-        give_up "needs Python 3.11 or newer with venv, wireguard-go, ip (iproute2) and ping;" \
+        give_up "needs Python 3.11 or newer with venv, wg, wireguard-go, ip (iproute2) and ping;" \
             "missing here, by their Debian names: $packages"
     fi
     say "installing $packages"

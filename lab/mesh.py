@@ -11,9 +11,10 @@ from lab.cluster import Cluster
 from lab.daemon import Daemon
 from lab.eventually import FORMING, eventually, eventually_none
 from lab.namespaces import Namespace
-from lab.topology import MANAGEMENT, UNDERLAY, Node, Pod, Switch, pings
+from lab.pinging import pings
+from lab.topology import MANAGEMENT, UNDERLAY, Node, Pod, Switch
 
-_AT_ONCE = 8  # pings
+_AT_ONCE = 18  # pings: all of three nodes
 
 
 @frozen
@@ -58,9 +59,13 @@ class Path:
 
 
 class Mesh:
-    """A cluster without nodes; they `join`. `close` ends everything."""
+    """A cluster without nodes; they `join`. `close` ends everything.
 
-    def __init__(self) -> None:
+    Its daemons, and overlayctl, are `executed` as a person does, or forked.
+    """
+
+    def __init__(self, executed: bool = False) -> None:
+        self.executed = executed
         self.underlay = Switch("underlay", UNDERLAY)
         self.management = Switch("management", MANAGEMENT)
         self.cluster = Cluster(self.management)
@@ -70,7 +75,7 @@ class Mesh:
     def add_machine(self, number: int, *options: str, name: str | None = None) -> Member:
         """Wire a node up, without a Node in the cluster and with its daemon not started."""
         node = Node(number, self.underlay, self.management, name)
-        member = Member(node, Daemon(node, self.cluster.url, *options))
+        member = Member(node, Daemon(node, self.cluster.url, *options, executed=self.executed))
         self.members[number] = member
         return member
 

@@ -42,6 +42,7 @@ _BEGIN = (
 _PROGRAMS = (
     ("ip", "iproute2"),
     ("ping", "iputils-ping"),
+    ("wg", "wireguard-tools"),
     ("wireguard-go", "wireguard-go"),
 )
 
@@ -62,13 +63,20 @@ def machine_lacks() -> str | None:
     """Say in one line what this machine lacks for private namespaces with nodes in them."""
     if os.geteuid() != 0:
         return "needs root: run it with sudo"
-    for command, package in _PROGRAMS:
-        if shutil.which(command) is None:
-            return f"needs {command}: apt-get install {package}"
+    if lacking := lacks_programs():
+        return lacking
     if not os.path.exists("/dev/net/tun"):
         return "needs /dev/net/tun: modprobe tun, or give the container that device"
     if not inside() and subprocess.run(_entering(["true"]), capture_output=True).returncode:
         return "needs to make namespaces: run it where root may (CAP_SYS_ADMIN)"
+    return None
+
+
+def lacks_programs() -> str | None:
+    """Say in one line which program nodes need is not installed here."""
+    for command, package in _PROGRAMS:
+        if shutil.which(command) is None:
+            return f"needs {command}: apt-get install {package}"
     return None
 
 

@@ -11,7 +11,8 @@ from ipaddress import IPv4Network
 
 from overlayd.model.changes import GrantPeer, TrimPeer, TunnelChange
 from overlayd.model.keys import PublicKey
-from overlayd.tunnel.userspace import UserspaceTunnel
+from overlayd.model.settings import TunnelKind
+from overlayd.tunnel.chosen import ChosenTunnel
 
 _FIRST = int(IPv4Network("10.1.0.0/16").network_address)
 """Outside all networks of the lab's clusters."""
@@ -19,7 +20,7 @@ _FIRST = int(IPv4Network("10.1.0.0/16").network_address)
 
 def main(key: PublicKey, many: int, few: int) -> bool:
     """Whether every change was made."""
-    tunnel = UserspaceTunnel("wg0")
+    tunnel = ChosenTunnel("wg0", TunnelKind.AUTO)
     prefixes = [IPv4Network((_FIRST + number, 32)) for number in range(many)]
     changes: list[TunnelChange] = [
         GrantPeer("", key, None, frozenset(prefixes), False, "the lab says so"),

@@ -12,15 +12,23 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from attrs import frozen
 
-from lab import private
+from lab import guest, private
+from lab.device import TUNNEL
 from lab.kubernetes.binaries import Missing, binaries
+from overlayd.model.settings import TunnelKind
+from overlayd.tunnel.kernel_device import kernel_has_wireguard
 
 ROOT = Path(__file__).parent.parent
+PRIVATE = (sys.executable, "-m", "lab.private")
+GUEST = (sys.executable, "-m", "lab.guest", "--timeout", "2700", "--")
+
+WIREGUARD_GO = ("test_mesh_hanging", "test_mesh_process")
+"""What is about the process that a device of the kernel does not have."""
 
 
 @frozen
@@ -59,9 +67,13 @@ def lint() -> Counts:
     return Counts(passed=len(commands) - failed, failed=failed)
 
 
-def trial(*packages: str, inside: list[str] | None = None) -> Counts:
+def trial(
+    *packages: str,
+    inside: Sequence[str] = (),
+    environment: Mapping[str, str] = os.environ,
+) -> Counts:
     """Run trial on test packages and read its own counts."""
-    command = [*(inside or []), sys.executable, "-m", "twisted.trial", *packages]
+    command = [*inside, sys.executable, "-m", "twisted.trial", *packages]
     running = subprocess.Popen(
         command,
         cwd=ROOT,
@@ -69,7 +81,7 @@ def trial(*packages: str, inside: list[str] | None = None) -> Counts:
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
-        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        env={**environment, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
     )
     assert running.stdout is not None
     last = ""
@@ -97,7 +109,24 @@ def counted(line: str) -> Counts:
 
 def machine() -> Counts:
     """The tests that need devices and packets, in namespaces that end with them."""
-    return trial("tests.machine", inside=[sys.executable, "-m", "lab.private"])
+    return trial("tests.machine", inside=PRIVATE)
+
+
+def kernel() -> Counts:
+    """WireGuard in the kernel: of this machine, or where it has none of a guest, booted once."""
+    mesh = sorted(path.stem for path in (ROOT / "tests/machine").glob("test_mesh_*.py"))
+    return trial(
+        "tests.kernel",
+        *(f"tests.machine.{module}" for module in mesh if module not in WIREGUARD_GO),
+        inside=PRIVATE if kernel_has_wireguard() else [*GUEST, *PRIVATE],
+        environment={**os.environ, TUNNEL: TunnelKind.KERNEL.value},
+    )
+
+
+def kernel_lacks() -> str | None:
+    if kernel_has_wireguard():
+        return private.machine_lacks()
+    return guest.lacks() or private.lacks_programs()
 
 
 def cluster() -> Counts:
@@ -124,6 +153,7 @@ TIERS = (
     Tier("pure", lambda: trial("tests.pure"), nothing),
     Tier("services", lambda: trial("tests.services", "tests.apiserver"), nothing),
     Tier("machine", machine, private.machine_lacks),
+    Tier("kernel", kernel, kernel_lacks),
     Tier("cluster", cluster, cluster_lacks),
 )
 

@@ -7,6 +7,7 @@ the same, but its encoder and decoder need twenty times the processor time of th
 import struct
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from itertools import groupby
 from socket import AF_INET, AF_INET6
 
 from overlayd.model.errors import TunnelError
@@ -38,6 +39,10 @@ _IN, _IN6 = struct.Struct("=H2s4s8x"), struct.Struct("=H2s4x16sI")
 _PREFIX = struct.Struct("=HH HHHxx HH4s HHBxxx")
 _PREFIX6 = struct.Struct("=HH HHHxx HH16s HHBxxx")
 _PEER_BEGINS = struct.pack("=HH", 4 + LENGTH, _KEY)
+# How the kernel tells a prefix of IPv4, 24 bytes in this order: length, family, address. Anything
+# else is read as it comes, more slowly.
+_LENGTH_FIRST = struct.pack("=HH", 5, _LENGTH)
+_IPV4_LAST = struct.pack("=HHHxxHH", 6, _FAMILY, AF_INET, 8, _ADDRESS)
 
 FULL = 60_000
 """Bytes of peers in one message: the attribute that holds them has no more than 65,535."""
@@ -68,21 +73,26 @@ def get(link: str) -> bytes:
 def requests(link: str, steps: Iterable[Step]) -> Iterator[bytes]:
     """The messages that make these steps, in their order, each full of peers."""
     head = _GENERIC.pack(_SET_DEVICE, 1) + _named(link)
+    for of_device, group in groupby(steps, key=lambda step: isinstance(step, DeviceStep)):
+        if of_device:
+            yield from (head + _device(step) for step in group if isinstance(step, DeviceStep))
+        else:
+            told = (t for step in group if isinstance(step, PeerStep) for t in _told(step))
+            yield from (head + attribute(_PEERS | _NESTED, peers) for peers in _full(told))
+
+
+def _full(told: Iterable[bytes]) -> Iterator[bytes]:
+    """Put as much together as fits into one message."""
     peers: list[bytes] = []
     size = 0
-    for step in steps:
-        told = (_device(step),) if isinstance(step, DeviceStep) else _told(step)
-        for block in told:
-            if peers and (size + len(block) > FULL or isinstance(step, DeviceStep)):
-                yield head + attribute(_PEERS | _NESTED, b"".join(peers))
-                peers, size = [], 0
-            if isinstance(step, DeviceStep):
-                yield head + block
-            else:
-                peers.append(block)
-                size += len(block)
+    for peer in told:
+        if peers and size + len(peer) > FULL:
+            yield b"".join(peers)
+            peers, size = [], 0
+        peers.append(peer)
+        size += len(peer)
     if peers:
-        yield head + attribute(_PEERS | _NESTED, b"".join(peers))
+        yield b"".join(peers)
 
 
 def can_dial(endpoint: Endpoint | None) -> bool:
@@ -108,18 +118,18 @@ def _told(step: PeerStep) -> Iterator[bytes]:
     """
     prefixes = [_prefix(prefix) for prefix in step.prefixes]
     flags = _REMOVE * step.remove | _EXISTING * step.existing
-    more = [_endpoint(step.endpoint)] if step.endpoint is not None else []
+    more = b"" if step.endpoint is None else _endpoint(step.endpoint)
     if step.keepalive is not None:
-        more.append(attribute(_KEEPALIVE, _U16.pack(step.keepalive)))
+        more += attribute(_KEEPALIVE, _U16.pack(step.keepalive))
     for place in range(0, len(prefixes) or 1, _PREFIXES):
-        some = prefixes[place : place + _PREFIXES]
-        told = [attribute(_KEY, step.key.raw)]
+        told = _PEER_BEGINS + step.key.raw
         if flags:
-            told.append(attribute(_FLAGS, _U32.pack(flags)))
-        if some:
-            told.append(attribute(_ALLOWED | _NESTED, b"".join(some)))
-        yield attribute(_NESTED, b"".join([*told, *more]))
-        flags, more = _EXISTING, []
+            told += attribute(_FLAGS, _U32.pack(flags))
+        if prefixes:
+            listed = b"".join(prefixes[place : place + _PREFIXES])
+            told += attribute(_ALLOWED | _NESTED, listed)
+        yield attribute(_NESTED, told + more)
+        flags, more = _EXISTING, b""
 
 
 def _prefix(prefix: IPNetwork) -> bytes:
@@ -200,12 +210,15 @@ def _peer(block: bytes) -> Peer | None:
 
 
 def _network(told: bytes) -> IPNetwork:
-    found = dict(attributes(told, 0))
-    address, length = found.get(_ADDRESS, b""), _of_size(found.get(_LENGTH, b""), 1, "allowed IP")
     try:
-        if len(address) == 4:
-            return IPv4Network((address, length[0]))
-        return IPv6Network((address, length[0]))
+        if told[:4] == _LENGTH_FIRST and told[8:20] == _IPV4_LAST:
+            return IPv4Network((told[20:24], told[4]))
+        found = dict(attributes(told, 0))
+        address = found.get(_ADDRESS, b"")
+        (length,) = _of_size(found.get(_LENGTH, b""), 1, "allowed IP")
+        return (
+            IPv4Network((address, length)) if len(address) == 4 else IPv6Network((address, length))
+        )
     except ValueError:
         raise _malformed("allowed IP") from None
 

@@ -12,10 +12,11 @@ from lab.eventually import (
     SERVER_BACK,
     eventually,
     eventually_none,
+    patience,
 )
 from lab.flow import Flow
 from lab.mesh import Member, Mesh
-from lab.topology import pings
+from lab.pinging import pings
 from overlayd.model.keys import PublicKey
 
 NODES = (1, 2, 3)
@@ -25,15 +26,17 @@ _LOG_LINES = 20
 _shared: list[Mesh] = []
 
 
-def _whole_mesh() -> Mesh:
+def _whole_mesh(executed: bool) -> Mesh:
     """The mesh that the tests before left, if it is whole; otherwise a new one."""
+    if _shared and _shared[0].executed is not executed:
+        _shared.pop().close()
     if _shared:
         try:
             _shared[0].wait_until_whole(CLUSTER)
             return _shared[0]
         except AssertionError:
             _shared.pop().close()
-    mesh = Mesh()
+    mesh = Mesh(executed)
     _shared.append(mesh)
     mesh.cluster.start()
     mesh.join(*NODES)
@@ -45,9 +48,12 @@ class MeshTestCase(SynchronousTestCase):
     """A mesh of three nodes, whole at the start of each test."""
 
     skip = private.missing()
+    executed = False
+    """Whether the tests are about `twistd overlayd` and `overlayctl` as processes."""
 
     def setUp(self) -> None:
-        self.mesh = _whole_mesh()
+        # A slow machine needs half a minute to execute one of them.
+        self.mesh = _whole_mesh(self.executed and patience(1.0) == 1.0)
         self.cluster = self.mesh.cluster
         self.one, self.two, self.three = (self.mesh.members[number] for number in NODES)
 
@@ -145,3 +151,15 @@ class MeshTestCase(SynchronousTestCase):
 def _in_vain(member: Member) -> bool:
     """Whether a daemon has tried to reach the API server, and none was there."""
     return "refused" in str((member.daemon.status() or {}).get("api"))
+
+
+def what_is_ours(member: Member) -> str:
+    """What of ours a node's kernel has, as text."""
+    return "".join(
+        member.run(*command)
+        for command in (
+            ("sh", "-c", "ip link show wg0 2>/dev/null || true"),
+            ("ip", "route", "show", "table", "all", "proto", "87"),
+            ("sh", "-c", "ip rule show | grep 'proto 87' || true"),
+        )
+    )

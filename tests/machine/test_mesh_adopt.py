@@ -68,7 +68,7 @@ class AdoptTests(WgOverlayTestCase):
                 member.daemon.start()
                 eventually(FORMING, "the daemon is ready", member.ready)
                 flow.carry()
-                reading = device.socket.read()
+                reading = device.device.read()
                 assert reading is not None
                 self.assertEqual(reading.key, device.key.public())
             there, back = flow.finish()
@@ -97,7 +97,7 @@ class AdoptTests(WgOverlayTestCase):
         three.daemon.start()
         status = eventually(FORMING, "it says so", lambda: _foreign(three))
         self.assertIn("--adopt", status)
-        reading = theirs.socket.read()
+        reading = theirs.device.read()
         assert reading is not None
         self.assertEqual((reading.key, reading.peers), (theirs.key.public(), {}))
         self.assertNotIn("alias", three.run("ip", "link", "show", "dev", "wg0"))

@@ -3,14 +3,11 @@
 import signal
 from collections.abc import Callable
 
-from lab.daemon import STOP, Daemon
-from lab.eventually import FORMING, REPAIR, eventually
+from lab.daemon import STOP
+from lab.eventually import FORMING, eventually
 from lab.flow import Flow
 from lab.namespaces import end
 from tests.machine.mesh import MeshTestCase
-
-CONTAINER = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
-"""What makes a command process 1, as a container's runtime does."""
 
 MARK = "192.0.2.1"
 """An address of documentation (RFC 5737), which shows that the kernel's announcements are heard."""
@@ -18,6 +15,8 @@ MARK = "192.0.2.1"
 
 class DaemonTests(MeshTestCase):
     """What becomes of node 1's daemon, while its pods talk to those of node 2."""
+
+    executed = True
 
     def setUp(self) -> None:
         super().setUp()
@@ -74,7 +73,7 @@ class DaemonTests(MeshTestCase):
             self._lose_nothing(flow)
 
     def test_interrupted(self) -> None:
-        """Ctrl-C, which goes to the whole process group, ends the daemon and not wireguard-go."""
+        """Ctrl-C, which goes to the whole process group, ends the daemon and not the device."""
         with self.fault_on(self.one), Flow(self.one.pod, self.two.pod) as flow:
             self.daemon.kill()
             self.one.run("ip", "link", "del", "wg0")
@@ -125,23 +124,3 @@ class DaemonTests(MeshTestCase):
         return lambda: "".join(
             line for line in path.read_text().splitlines(True) if MARK not in line
         )
-
-
-class ContainerTests(MeshTestCase):
-    """Node 1's daemon in a process namespace, with all that it starts."""
-
-    def test_process_1_of_a_container(self) -> None:
-        """As process 1 of a container it starts again after SIGKILL, on what that left behind."""
-        self.addCleanup(self.discard_mesh)  # each container brings a new key
-        with self.fault_on(self.one):
-            self.one.daemon.stop()
-            self.one.run("ip", "link", "del", "wg0")
-            container = Daemon(self.one.node, self.cluster.url, inside=CONTAINER)
-            for _ in range(2):
-                container.start()
-                eventually(FORMING, "the daemon is ready", container.ready)
-                self.wait_until_whole()
-                container.kill()
-            eventually(REPAIR, "the device went too", lambda: self.one.daemon.device.read() is None)
-            self.one.daemon.start()
-            eventually(FORMING, "the daemon is ready", self.one.ready)

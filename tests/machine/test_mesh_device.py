@@ -6,7 +6,6 @@ from lab.eventually import REPAIR, REPAIR_UNANNOUNCED, eventually
 from lab.topology import OVERLAY
 from overlayd.model.keys import PrivateKey
 from tests.machine.mesh import MeshTestCase
-from tests.machine.processes import kill, tunnel_process
 
 ANOTHER = str(OVERLAY[200 << 8 | 9])
 OPERATORS = "192.0.2.9"
@@ -26,14 +25,6 @@ class DeviceTests(MeshTestCase):
         told = self.told_by(self.one, "make device wg0 (there is none)")
         with self.fault_on(self.one), told:
             self.one.run("ip", "link", "del", "wg0")
-            self.wait_until_pinged(self.two, self.one, REPAIR)
-        self.assertEqual(self.key(self.one), key)
-
-    def test_process_killed(self) -> None:
-        """A device whose process was killed is back with its key."""
-        key = self.key(self.one)
-        with self.fault_on(self.one):
-            kill(tunnel_process("wg0", self.one.node.namespace.pid))
             self.wait_until_pinged(self.two, self.one, REPAIR)
         self.assertEqual(self.key(self.one), key)
 

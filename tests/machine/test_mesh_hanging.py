@@ -2,10 +2,11 @@
 
 import os
 import signal
+from contextlib import suppress
 
 from lab.eventually import FORMING, REPAIR, REPAIR_UNANNOUNCED, eventually
-from tests.machine.mesh import MeshTestCase
-from tests.machine.processes import stop, tunnel_process
+from tests.machine.mesh import MeshTestCase, what_is_ours
+from tests.machine.processes import Ending, stop, tunnel_process
 
 
 class HangingTests(MeshTestCase):
@@ -18,7 +19,8 @@ class HangingTests(MeshTestCase):
         self.daemon = self.one.daemon
 
     def _go_on(self) -> None:
-        os.kill(self.pid, signal.SIGCONT)
+        with suppress(ProcessLookupError):  # it may have ended by then
+            os.kill(self.pid, signal.SIGCONT)
 
     def _hang(self) -> None:
         stop(self.pid)
@@ -61,3 +63,15 @@ class HangingTests(MeshTestCase):
 
     def _routing(self) -> str:
         return self.one.run("ip", "-d", "rule") + self.one.run("ip", "-d", "route")
+
+    def test_teardown(self) -> None:
+        """It is taken down all the same, is named, and ends once it goes on."""
+        self.addCleanup(self.discard_mesh)
+        stop(self.pid)
+        done = self.daemon.ctl("teardown")
+        self.assertEqual(done.returncode, 6, done.stdout)
+        self.assertIn("does not answer", done.stdout)
+        self.assertEqual(what_is_ours(self.one), "")
+        with Ending(self.pid):
+            self._go_on()
+        self.assertEqual(self.daemon.ctl("teardown").returncode, 0)

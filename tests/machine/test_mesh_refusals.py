@@ -41,7 +41,7 @@ class RefusalTests(MeshTestCase):
 
     def test_foreign_device(self) -> None:
         """A wg0 that someone else made is left alone; the message names another --wg-dev."""
-        self.four.run("wireguard-go", "wg0")
+        self.four.daemon.device.make()
         self.four.run("ip", "addr", "add", "192.0.2.1/24", "dev", "wg0")
         message = self._stays_in(self.four.daemon, "foreign-device")
         self.assertIn("wg0", message)
@@ -67,7 +67,7 @@ class RefusalTests(MeshTestCase):
 
     def test_another_device_name(self) -> None:
         """Beside a foreign wg0, a daemon with another --wg-dev joins the mesh."""
-        self.four.run("wireguard-go", "wg0")
+        self.four.daemon.device.make()
         self.four.run("ip", "addr", "add", "192.0.2.1/24", "dev", "wg0")
         before = self.four.run("ip", "-d", "addr", "show", "dev", "wg0")
         daemon = Daemon(self.four.node, self.cluster.url, "--wg-dev", "wg1")

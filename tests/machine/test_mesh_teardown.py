@@ -1,20 +1,19 @@
 """`overlayctl teardown` on a node of a mesh: it leaves, the others lose nothing, it returns."""
 
 import json
-import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from lab.daemon import STOP
+from lab.device import KIND, Device
 from lab.eventually import CLUSTER, FORMING, SERVER_BACK, eventually
 from lab.flow import Flow
-from lab.mesh import Member
 from lab.namespaces import end
 from overlayd.model.node import ANNOTATIONS
-from tests.machine.mesh import MeshTestCase
-from tests.machine.processes import Ending, stop
+from overlayd.model.settings import TunnelKind
+from tests.machine.mesh import MeshTestCase, what_is_ours
+from tests.machine.processes import Ending, tunnel_process
 
 SYSCTL = "/proc/sys/net/ipv4/ip_forward"
 OTHER = "other0"
@@ -52,40 +51,33 @@ class TeardownTests(MeshTestCase):
         self.assertEqual(after.plaintext - before.plaintext, 0, str(after.samples))
         self.assertEqual(after.missed, 0)
 
+    def _tunnel_ends(self) -> AbstractContextManager[None]:
+        """What is done in this context ends the process of node 1's device, where it has one."""
+        if KIND is TunnelKind.KERNEL:
+            return nullcontext()
+        return Ending(tunnel_process("wg0", self.one.node.namespace.pid))
+
     def _annotations(self) -> set[str]:
         found = self.cluster.get(self.one.name)["metadata"].get("annotations") or {}
         return set(found) & set(ANNOTATIONS)
 
-    def _ours(self) -> str:
-        """What of ours node 1's kernel has, as text."""
-        return "".join(
-            self.one.run(*command)
-            for command in (
-                ("sh", "-c", "ip link show wg0 2>/dev/null || true"),
-                ("ip", "route", "show", "table", "all", "proto", "87"),
-                ("sh", "-c", "ip rule show | grep 'proto 87' || true"),
-            )
-        )
-
     def test_taken_down_and_built_again(self) -> None:
         """Nothing of ours is left, peers forget the node, and a restart brings it back whole."""
-        self.one.run("wireguard-go", OTHER)
-        other = _wireguard_go(self.one, OTHER)
+        Device(self.one.node.namespace, OTHER).make()
         self.addCleanup(self.one.run, "ip", "link", "del", OTHER)
         sysctl = self.one.run("cat", SYSCTL)
         with self._others_talk():
-            with Ending(_wireguard_go(self.one, "wg0")):
+            with self._tunnel_ends():
                 done = self.daemon.ctl("teardown")
             self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
             for part in ("wireguard-publickey", "end device wg0", "stays 1", "neither encrypted"):
                 self.assertIn(part, done.stdout)
-            self.assertEqual(self._ours(), "")
+            self.assertEqual(what_is_ours(self.one), "")
             self.assertEqual(self._annotations(), set())
             self.wait_for_peers(self.two, self.three)
             self.wait_for_peers(self.three, self.two)
             self._keeps_out()
-        self.assertEqual(_wireguard_go(self.one, OTHER), other)
-        self.assertIn(OTHER, self.one.run("ip", "link", "show", "dev", OTHER))
+        self.assertIsNotNone(Device(self.one.node.namespace, OTHER).read())
         self.assertEqual(self.one.run("cat", SYSCTL), sysctl)
         self._build_again()
 
@@ -106,7 +98,7 @@ class TeardownTests(MeshTestCase):
         again = self.daemon.ctl("teardown", "-o", "json")
         self.assertEqual(again.returncode, 0, again.stderr)
         self.assertEqual(json.loads(again.stdout)["machine"]["changes"], [])
-        self.assertEqual(self._ours(), "")
+        self.assertEqual(what_is_ours(self.one), "")
         self.assertEqual(self._annotations(), set())
 
     def test_no_plaintext_while_it_runs(self) -> None:
@@ -124,11 +116,11 @@ class TeardownTests(MeshTestCase):
             flow.carry()
             there, back = flow.finish()
         self.assertTrue(there.lost and back.lost)
-        self.assertEqual(self._ours().count("unreachable"), 2)
-        self.assertNotIn("wg0", self._ours())
+        self.assertEqual(what_is_ours(self.one).count("unreachable"), 2)
+        self.assertNotIn("wg0", what_is_ours(self.one))
         self.one.run(*STUCK_ROUTE[:3], "del", *STUCK_ROUTE[3:])
         self.assertEqual(self.daemon.ctl("teardown").returncode, 0)
-        self.assertEqual(self._ours(), "")
+        self.assertEqual(what_is_ours(self.one), "")
 
     def test_order(self) -> None:
         """The kernel announces that no rule went before all the rest was gone."""
@@ -141,19 +133,6 @@ class TeardownTests(MeshTestCase):
         self.assertEqual(sum(is_rule), 4, "\n".join(lines))
         for part in (" wg0: ", "10.244.0.0/16 dev wg0 proto 87"):
             self.assertIn(part, "\n".join(gone))
-
-    def test_stopped_process(self) -> None:
-        """One whose wireguard-go hangs goes all the same, is named, and ends once it goes on."""
-        pid = _wireguard_go(self.one, "wg0")
-        with self._others_talk():
-            stop(pid)
-            done = self.daemon.ctl("teardown")
-            self.assertEqual(done.returncode, 6, done.stdout)
-            self.assertIn("does not answer", done.stdout)
-            self.assertEqual(self._ours(), "")
-            with Ending(pid):
-                os.kill(pid, signal.SIGCONT)
-            self.assertEqual(self.daemon.ctl("teardown").returncode, 0)
 
     def test_api_server_away(self) -> None:
         """Without an API server it is refused and nothing is touched; --force goes on."""
@@ -173,7 +152,7 @@ class TeardownTests(MeshTestCase):
             done = self.daemon.ctl("teardown", "--force")
             self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
             self.assertIn("kubectl annotate node node1 wireguard-publickey-", done.stdout)
-            self.assertEqual(self._ours(), "")
+            self.assertEqual(what_is_ours(self.one), "")
         self.cluster.start()
         self.assertEqual(len(self._annotations()), 4)
         self.assertEqual(self.daemon.ctl("teardown").returncode, 0)
@@ -189,22 +168,22 @@ class TeardownTests(MeshTestCase):
 
     def test_offline(self) -> None:
         """Without a daemon it is done by our marks; with one it is refused, and nothing happens."""
-        before = self._ours()
+        before = what_is_ours(self.one)
         refused = self.daemon.ctl("teardown", "--offline")
         self.assertEqual((refused.returncode, refused.stdout), (1, ""))
         self.assertEqual(len(refused.stderr.splitlines()), 1, refused.stderr)
         self.assertIn("overlayd is running", refused.stderr)
-        self.assertEqual(self._ours(), before)
+        self.assertEqual(what_is_ours(self.one), before)
         with self._others_talk():
             self.daemon.kill()
             asked = self.daemon.ctl("teardown")
             self.assertEqual(asked.returncode, 3)
             self.assertIn("--offline", asked.stderr)
-            with Ending(_wireguard_go(self.one, "wg0")):
+            with self._tunnel_ends():
                 done = self.daemon.ctl("teardown", "--offline")
             self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
             self.assertIn("kubectl annotate node NAME wireguard-publickey-", done.stdout)
-            self.assertEqual(self._ours(), "")
+            self.assertEqual(what_is_ours(self.one), "")
             self.assertEqual(len(self._annotations()), 4)
             again = self.daemon.ctl("teardown", "--offline")
             self.assertIn("nothing of ours", again.stdout)
@@ -214,7 +193,7 @@ class TeardownTests(MeshTestCase):
         self.assertEqual(self.daemon.ctl("teardown").returncode, 0)
         self.daemon.signal(signal.SIGTERM)
         self.daemon.wait(STOP)
-        self.assertEqual(self._ours(), "")
+        self.assertEqual(what_is_ours(self.one), "")
 
     def _listen_to_the_kernel(self) -> Callable[[], list[str]]:
         """Return what tells all that node 1's kernel has announced since now."""
@@ -237,17 +216,3 @@ class TeardownTests(MeshTestCase):
 
         eventually(CLUSTER, "the monitor listens", hears)
         return lines
-
-
-def _wireguard_go(member: Member, link: str) -> int:
-    """The process behind a device of a node."""
-    here = os.stat(f"/proc/{member.node.namespace.pid}/ns/net").st_ino
-    command = b"wireguard-go\0" + link.encode() + b"\0"
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            found = (folder / "cmdline").read_bytes() == command
-            if found and os.stat(folder / "ns/net").st_ino == here:
-                return int(folder.name)
-        except OSError:
-            continue
-    raise LookupError(f"no wireguard-go {link} on {member.name}")

@@ -7,15 +7,15 @@ from ipaddress import IPv4Address
 from lab.anycast import Anycast
 from lab.bare import BareNode
 from lab.cluster import Document, node_document
-from lab.conversation import python_module
 from lab.eventually import CLUSTER, eventually
+from lab.flow import RATE as ORDINARY
 from lab.flow import Flow
 from lab.mesh import Member
 from lab.topology import OVERLAY
 from overlayd.model.node import ADDRESSES_ANNOTATION
 from tests.machine.mesh import MeshTestCase
 
-RATE = 1000
+RATE = 5 * ORDINARY
 ROUNDS = 10
 NEWER = 1000
 """How far a version is ahead that nobody has seen."""
@@ -77,7 +77,8 @@ class TrimTests(MeshTestCase):
         self.one.daemon.kill()
         key = str(self.key(self.two))
         with self._nothing_is_lost():
-            self.one.run(*python_module("lab.trimming", key, "4000", "100"))
+            program = ("-m", "lab.trimming", key, "4000", "100")
+            self.assertEqual(self.one.node.namespace.attempt_python(*program).returncode, 0)
             self._wait_for(self.two)
 
     def test_an_address_moves(self) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Self
 from attrs import frozen
 
 from lab.cluster import Cluster
-from lab.device import DeviceSocket
+from lab.device import Device as AnyDevice
 from lab.topology import OVERLAY, PODS, Node
 from overlayd.model.keys import PrivateKey, PublicKey
 
@@ -26,17 +26,17 @@ class Device:
     """The device that its init container makes."""
 
     node: Node
-    socket: DeviceSocket
+    device: AnyDevice
     key: PrivateKey
 
     @classmethod
     def make(cls, node: Node, prefix_length: int = 32) -> Self:
         """Make it: with a key, the address, up, and with one route for each network."""
         key = PrivateKey.generate()
-        node.namespace.run("wireguard-go", _LINK)
-        socket = DeviceSocket(node.namespace, _LINK)
-        socket.rotate(key)
-        socket.listen(_PORT)
+        device = AnyDevice(node.namespace, _LINK)
+        device.make()
+        device.rotate(key)
+        device.listen(_PORT)
         routes = (
             f"route replace {network} dev {_LINK} scope global" for network in (OVERLAY, PODS)
         )
@@ -52,7 +52,7 @@ class Device:
             ),
         )
         node.forward()
-        return cls(node, socket, key)
+        return cls(node, device, key)
 
 
 class Controller:
@@ -103,7 +103,7 @@ class Controller:
             return
         self._seen.add(key)
         internal = next(a for a in node["status"]["addresses"] if a["type"] == "InternalIP")
-        self._device.socket.add_peer(
+        self._device.device.add_peer(
             PublicKey.parse(key),
             f"{internal['address']}:{_PORT}",
             *map(IPv4Network, (*node["spec"].get("podCIDRs", ()), f"{address}/32")),
