@@ -64,7 +64,7 @@ class Options(usage.Options):
             ",".join(map(str, DEFAULT_PODS)),
             "Pod networks, comma-separated; IPv4.",
         ),
-        ("tunnel", None, "auto", "WireGuard implementation: auto, userspace."),
+        ("tunnel", None, "auto", "WireGuard implementation: auto, userspace, external."),
         ("mtu", None, None, "MTU of the device. [default: that of the underlay less 80]"),
         ("control", None, DEFAULT_CONTROL, "Socket for overlayctl. Another folder must exist."),
         ("server", None, None, "URL of the API server, if it needs no credentials."),
@@ -109,7 +109,8 @@ class Options(usage.Options):
         logs.install(self.parent, log_format)
 
     def _settings(self) -> Settings:
-        if _one_of("--tunnel", self["tunnel"], ("auto", "userspace", "kernel")) == "kernel":
+        tunnel = _one_of("--tunnel", self["tunnel"], ("auto", "userspace", "external", "kernel"))
+        if tunnel == "kernel":
             raise SettingsError("--tunnel kernel is not in this version; use userspace")
         return Settings(
             node_name=_node_name(self["node-name"]),
@@ -119,7 +120,7 @@ class Options(usage.Options):
             overlay=_network("--overlay-cidr", self["overlay-cidr"]),
             pods=tuple(_network("--pod-cidr", p) for p in self["pod-cidr"].split(",")),
             mtu=_optional(self["mtu"], lambda text: _number("--mtu", text)),
-            tunnel=TunnelKind.USERSPACE,
+            tunnel=TunnelKind.USERSPACE if tunnel == "auto" else TunnelKind(tunnel),
             adopt=bool(self["adopt"]),
         )
 

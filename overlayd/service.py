@@ -15,6 +15,7 @@ from overlayd.kube.own_node import withdraw_annotations, write_annotations
 from overlayd.kube.transport.api import ApiServer
 from overlayd.linux.network import Network
 from overlayd.model.errors import OverlaydError
+from overlayd.model.settings import TunnelKind
 from overlayd.options import Configuration, Options
 from overlayd.passes import preview, run_pass
 from overlayd.services.announcer import Announcer
@@ -30,6 +31,7 @@ from overlayd.services.teardown import Teardown
 from overlayd.services.thread import OneThread
 from overlayd.services.watch import NodeWatch, Pace
 from overlayd.teardown import take_down
+from overlayd.tunnel import wireguard_go
 from overlayd.tunnel.userspace import UserspaceTunnel
 
 __all__ = ["Options", "makeService"]
@@ -64,7 +66,9 @@ def makeService(options: Options) -> IService:
 def build(reactor: Any, configuration: Configuration) -> MultiService:
     """Build and wire the daemon. `reactor` provides what Twisted's does; its clock is monotonic."""
     settings = configuration.settings
-    network, tunnel = Network(), UserspaceTunnel(settings.wg_dev)
+    external = settings.tunnel is TunnelKind.EXTERNAL
+    start = wireguard_go.wait_for if external else wireguard_go.start
+    network, tunnel = Network(), UserspaceTunnel(settings.wg_dev, start)
     writes = ApiServer(configuration.access)
     machine = OneThread(reactor, "machine", interrupt=tunnel.interrupt)
     reader = OneThread(reactor, "node-watch")

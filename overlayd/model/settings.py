@@ -21,6 +21,7 @@ class TunnelKind(enum.Enum):
     """The WireGuard implementation on this machine."""
 
     USERSPACE = "userspace"
+    EXTERNAL = "external"  # a userspace one that something else starts, and keeps running
 
 
 @frozen(kw_only=True)

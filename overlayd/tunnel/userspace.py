@@ -3,7 +3,7 @@
 import errno
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from zope.interface import implementer
 
@@ -26,12 +26,16 @@ from overlayd.tunnel.uapi_socket import UapiSocket
 
 @implementer(ITunnel)
 class UserspaceTunnel:
-    """The device that answers under one name; it is found by its socket, not by a process id."""
+    """The device that answers under one name; it is found by its socket, not by a process id.
+
+    `start` has a process answer for a link, or raises TunnelError.
+    """
 
     name = "userspace (wireguard-go)"
 
-    def __init__(self, wg_dev: str) -> None:
+    def __init__(self, wg_dev: str, start: Callable[[str], None] = wireguard_go.start) -> None:
         self._link = wg_dev
+        self._start = start
         self._socket = UapiSocket(wg_dev)
         self._last: uapi.Reading | None = None
         self._read: PrivateKey | None = None
@@ -81,7 +85,7 @@ class UserspaceTunnel:
                 if _link_exists(self._link):
                     return Outcome(change)
                 self._end_without_link(reading)
-            wireguard_go.start(self._link)
+            self._start(self._link)
         except TunnelError as error:
             return Outcome(change, str(error))
         return Outcome(change)

@@ -3,7 +3,7 @@
 import os
 import re
 import subprocess
-from typing import IO
+from typing import IO, NoReturn
 
 from overlayd.model.errors import TunnelError
 
@@ -45,6 +45,17 @@ def start(link: str) -> None:
         if status != 0:
             said.seek(0)
             raise TunnelError(explained(link, status, said.read().decode(errors="replace")))
+
+
+def wait_for(link: str) -> NoReturn:
+    """Start nothing: something else does, and it has not yet.
+
+    :raises TunnelError: always.
+    """
+    raise TunnelError(
+        f"no tunnel answers for {link} yet: with --tunnel external overlayd starts none, something "
+        f"else runs `wireguard-go -f {link}`, such as the DaemonSet overlayd-wireguard-go"
+    )
 
 
 def explained(link: str, status: int, said: str) -> str:
