@@ -132,7 +132,7 @@ def kernel_lacks() -> str | None:
 def cluster() -> Counts:
     """The tests against Kubernetes' own control plane, with machines where there can be some."""
     alone = private.machine_lacks() is not None
-    return trial("tests.cluster", inside=None if alone else [sys.executable, "-m", "lab.private"])
+    return trial("tests.cluster", inside=() if alone else PRIVATE)
 
 
 def cluster_lacks() -> str | None:
