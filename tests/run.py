@@ -17,7 +17,8 @@ from pathlib import Path
 
 from attrs import frozen
 
-from lab import private
+from lab import image, private
+from lab.container import needs
 from lab.kubernetes.binaries import Missing, binaries
 
 ROOT = Path(__file__).parent.parent
@@ -115,6 +116,16 @@ def cluster_lacks() -> str | None:
     return None
 
 
+def container() -> Counts:
+    """The mesh from the image, in containers as the manifests want them."""
+    return trial("tests.container", inside=[sys.executable, "-m", "lab.private"])
+
+
+def container_lacks() -> str | None:
+    """Build the image if it is not there, which takes minutes and says so."""
+    return needs.lacks() or image.lacks()
+
+
 def nothing() -> None:
     return None
 
@@ -124,6 +135,7 @@ TIERS = (
     Tier("pure", lambda: trial("tests.pure"), nothing),
     Tier("services", lambda: trial("tests.services", "tests.apiserver"), nothing),
     Tier("machine", machine, private.machine_lacks),
+    Tier("container", container, container_lacks),
     Tier("cluster", cluster, cluster_lacks),
 )
 
