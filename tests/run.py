@@ -17,7 +17,8 @@ from pathlib import Path
 
 from attrs import frozen
 
-from lab import guest, private
+from lab import guest, image, private
+from lab.container import needs
 from lab.device import TUNNEL
 from lab.kubernetes.binaries import Missing, binaries
 from overlayd.model.settings import TunnelKind
@@ -144,6 +145,16 @@ def cluster_lacks() -> str | None:
     return None
 
 
+def container() -> Counts:
+    """The mesh from the image, in containers as the manifests want them."""
+    return trial("tests.container", inside=[sys.executable, "-m", "lab.private"])
+
+
+def container_lacks() -> str | None:
+    """Build the image if it is not there, which takes minutes and says so."""
+    return needs.lacks() or image.lacks()
+
+
 def nothing() -> None:
     return None
 
@@ -154,6 +165,7 @@ TIERS = (
     Tier("services", lambda: trial("tests.services", "tests.apiserver"), nothing),
     Tier("machine", machine, private.machine_lacks),
     Tier("kernel", kernel, kernel_lacks),
+    Tier("container", container, container_lacks),
     Tier("cluster", cluster, cluster_lacks),
 )
 
