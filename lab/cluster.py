@@ -1,24 +1,22 @@
-"""The lab's Kubernetes: the development API server on the management network, and its Nodes."""
+"""The lab's Kubernetes as a mesh needs it: an API server on the management network, its Nodes."""
 
 import json
-import signal
-import subprocess
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
 from http.client import HTTPConnection, HTTPException
+from ipaddress import IPv4Network
 from typing import Any
 
 from lab.bare import BareNode
-from lab.conversation import python_module
-from lab.eventually import eventually
-from lab.namespaces import Namespace, end
-from lab.topology import POD_PREFIX, PODS, Node, Switch
+from lab.daemon import Daemon
+from lab.topology import Node, Place
 
-PORT = 8080
-_LIMIT = 10.0  # seconds for an answer
-_START_LIMIT = 20.0
+JSON = "application/json"
+LIMIT = 10.0
+"""Seconds for an answer."""
+
 _NODES = "/api/v1/nodes"
-_JSON = "application/json"
 _MERGE_PATCH = "application/merge-patch+json"
 
 Document = dict[str, Any]
@@ -32,47 +30,51 @@ class ApiRefused(Exception):
         self.status = status
 
 
-class Cluster:
-    """The API server, which can be killed, hung and started anew, and its Nodes.
+class Cluster(ABC):
+    """An API server, which can be killed, hung and started anew, and its Nodes.
 
-    It answers at `url`, and at every other address of the management network's switch.
+    It answers at `url`. Its administrator makes the requests; the daemons are somebody else there.
     """
 
-    def __init__(self, management: Switch) -> None:
-        self._machine: Namespace = management.namespace
-        self._address = str(management.gateway)
-        self.url = f"http://{self._address}:{PORT}"
-        self._state = self._machine.run_folder / "nodes"
-        self._process: subprocess.Popen[bytes] | None = None
+    url: str
 
+    @abstractmethod
     def start(self, allocate: bool = True) -> None:
         """Start the server, with the Nodes that it had before, and wait until it answers.
 
-        It gives podCIDRs to Nodes that have none, unless told not to `allocate`.
+        Nodes that have no podCIDRs are given some, unless told not to `allocate`.
         """
-        allocating = ("--allocate-pod-cidrs", str(PODS), "--node-mask", str(POD_PREFIX))
-        command = python_module(
-            *("overlayd.testing.apiserver", "--testing", "--listen", f"0.0.0.0:{PORT}"),
-            *(allocating if allocate else ()),
-            *("--state", f"/run/{self._state.name}"),
-        )
-        with (self._machine.run_folder / "apiserver.log").open("ab") as log:
-            self._process = self._machine.start(command, log)
-        eventually(_START_LIMIT, "the API server answers", self.answers)
 
+    @abstractmethod
     def kill(self) -> None:
         """End it by SIGKILL: connections end, new ones are refused."""
-        assert self._process is not None
-        end(self._process, signal.SIGKILL)
 
+    @abstractmethod
     def hang(self) -> None:
         """Keep it from running, with its connections open."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
 
-    def resume(self) -> None:
-        assert self._process is not None
-        self._process.send_signal(signal.SIGCONT)
+    @abstractmethod
+    def resume(self) -> None: ...
+
+    @abstractmethod
+    def close(self) -> None:
+        """End it for good."""
+
+    @abstractmethod
+    def connect(self) -> HTTPConnection:
+        """A new connection to the server. :raises OSError: there is none to be had."""
+
+    @abstractmethod
+    def admit(self, place: Place) -> IPv4Network:
+        """Let a Node join that has no machine yet; what it gets for a podCIDR."""
+
+    @abstractmethod
+    def daemon(self, node: Node, *options: str, inside: Sequence[str] = ()) -> Daemon:
+        """A daemon for a node that is let in, not started; `inside` as for `Daemon`."""
+
+    @abstractmethod
+    def counters(self) -> Counter[str]:
+        """How many requests of each kind there were: streamed_lists, watches, patches, ..."""
 
     def answers(self) -> bool:
         try:
@@ -110,47 +112,14 @@ class Cluster:
     def patch(self, name: str, document: Document) -> None:
         self.request("PATCH", f"{_NODES}/{name}", document, _MERGE_PATCH)
 
-    def backup(self) -> bytes:
-        """The server's data as it is now."""
-        return self._state.read_bytes()
-
-    def restore(self, backup: bytes) -> None:
-        """Give a server that was killed the data of a backup: its versions go backwards."""
-        self._state.write_bytes(backup)
-
-    def replace(self, nodes: Sequence[Document], version: int) -> None:
-        """Let it hold exactly these Nodes, at a version, with no history before it.
-
-        With a version above what was seen, a watch that goes on from there is answered with 410;
-        below, it is another store.
-        """
-        self.request("POST", "/testing/replace-history", {"version": version, "nodes": list(nodes)})
-
-    def reset_watches(self) -> None:
-        """Reset the connection of every watch."""
-        self.fault("reset-watches")
-
-    def fault(self, name: str, **arguments: Any) -> None:
-        """Cause a fault that the server has built in (`overlayd.testing.apiserver.controls`)."""
-        self.request("POST", f"/testing/{name}", arguments)
-
-    def state(self) -> Document:
-        """What the server says of itself: version, nodes, open_watches."""
-        return self.request("GET", "/testing/state")
-
-    def counters(self) -> Counter[str]:
-        """How many requests of each kind there were: streamed_lists, watches, patches, ..."""
-        return Counter(self.request("GET", "/testing/counters")["total"])
-
     def request(
-        self, method: str, path: str, body: Document | None = None, kind: str = _JSON
+        self, method: str, path: str, body: Document | None = None, kind: str = JSON
     ) -> Document:
         """One request and its answer's JSON.
 
         :raises ApiRefused: the answer is an error.
         """
-        connection = HTTPConnection(self._address, PORT)
-        connection.sock = self._machine.connect(self._address, PORT, _LIMIT)
+        connection = self.connect()
         try:
             text = None if body is None else json.dumps(body)
             connection.request(method, path, text, {"Content-Type": kind})
@@ -164,7 +133,7 @@ class Cluster:
         return document
 
 
-def node_document(node: Node | BareNode) -> Document:
+def node_document(node: Node | BareNode | Place) -> Document:
     """The Node object: its InternalIP is on the underlay, its podCIDR known."""
     annotations = node.annotations if isinstance(node, BareNode) else {}
     return {

@@ -22,14 +22,15 @@ _AHEAD = Path(__file__).with_name("ahead.py")
 class Daemon:
     """`twistd overlayd` on one node; its log is one file over all its starts.
 
-    `inside` is a command that runs it, such as one that makes a container. `ahead` is by how many
-    seconds its wall clock is ahead of the machine's.
+    `server` is the API server's URL; with None the daemon finds out as in a pod. `inside` is a
+    command that runs it, such as one that makes a container. `ahead` is by how many seconds its
+    wall clock is ahead of the machine's.
     """
 
     def __init__(
         self,
         node: Node,
-        server: str,
+        server: str | None,
         *options: str,
         inside: Sequence[str] = (),
         ahead: int = 0,
@@ -41,7 +42,8 @@ class Daemon:
             *("env", f"PYTHONPATH={_installation()}"),
             *((sys.executable, str(_AHEAD), str(ahead)) if ahead else ()),
             *(_installed("twistd"), "--nodaemon", "--pidfile=", "overlayd"),
-            *("--server", server, "--node-name", node.name, *options),
+            *(("--server", server) if server is not None else ()),
+            *("--node-name", node.name, *options),
         ]
         self._log = node.namespace.run_folder / "overlayd.log"
         self._process: subprocess.Popen[bytes] | None = None

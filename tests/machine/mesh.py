@@ -1,11 +1,14 @@
 """What the mesh's tests stand on: three nodes, shared by all of them as long as they are whole."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import ClassVar
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from lab import private
+from lab.cluster import Cluster
+from lab.development import DevelopmentCluster
 from lab.eventually import (
     CLUSTER,
     REPAIR_UNANNOUNCED,
@@ -15,26 +18,28 @@ from lab.eventually import (
 )
 from lab.flow import Flow
 from lab.mesh import Member, Mesh
-from lab.topology import pings
+from lab.topology import Switch, pings
 from overlayd.model.keys import PublicKey
 
 NODES = (1, 2, 3)
 
 _LOG_LINES = 20
 
-_shared: list[Mesh] = []
+ClusterKind = Callable[[Switch], Cluster]
+
+_shared: dict[ClusterKind, Mesh] = {}
 
 
-def _whole_mesh() -> Mesh:
+def _whole_mesh(kind: ClusterKind) -> Mesh:
     """The mesh that the tests before left, if it is whole; otherwise a new one."""
-    if _shared:
+    if kind in _shared:
         try:
-            _shared[0].wait_until_whole(CLUSTER)
-            return _shared[0]
+            _shared[kind].wait_until_whole(CLUSTER)
+            return _shared[kind]
         except AssertionError:
-            _shared.pop().close()
-    mesh = Mesh()
-    _shared.append(mesh)
+            _shared.pop(kind).close()
+    mesh = Mesh(kind)
+    _shared[kind] = mesh
     mesh.cluster.start()
     mesh.join(*NODES)
     mesh.wait_until_whole()
@@ -42,12 +47,13 @@ def _whole_mesh() -> Mesh:
 
 
 class MeshTestCase(SynchronousTestCase):
-    """A mesh of three nodes, whole at the start of each test."""
+    """A mesh of three nodes, whole at the start of each test; `kind` is its API server's."""
 
+    kind: ClassVar[ClusterKind] = DevelopmentCluster
     skip = private.missing()
 
     def setUp(self) -> None:
-        self.mesh = _whole_mesh()
+        self.mesh = _whole_mesh(type(self).kind)
         self.cluster = self.mesh.cluster
         self.one, self.two, self.three = (self.mesh.members[number] for number in NODES)
 
@@ -56,8 +62,13 @@ class MeshTestCase(SynchronousTestCase):
 
         For a test that lets nodes leave: of many in a minute, the daemons hold the last.
         """
-        _shared.remove(self.mesh)
-        self.mesh.close()
+        _shared.pop(type(self).kind).close()
+
+    @property
+    def development(self) -> DevelopmentCluster:
+        """The development API server, for its own faults."""
+        assert isinstance(self.cluster, DevelopmentCluster)
+        return self.cluster
 
     @contextmanager
     def fault_on(self, member: Member) -> Iterator[None]:

@@ -3,7 +3,7 @@
 import signal
 from collections.abc import Callable
 
-from lab.daemon import STOP, Daemon
+from lab.daemon import STOP
 from lab.eventually import FORMING, REPAIR, eventually
 from lab.flow import Flow
 from lab.namespaces import end
@@ -136,7 +136,7 @@ class ContainerTests(MeshTestCase):
         with self.fault_on(self.one):
             self.one.daemon.stop()
             self.one.run("ip", "link", "del", "wg0")
-            container = Daemon(self.one.node, self.cluster.url, inside=CONTAINER)
+            container = self.cluster.daemon(self.one.node, inside=CONTAINER)
             for _ in range(2):
                 container.start()
                 eventually(FORMING, "the daemon is ready", container.ready)
