@@ -3,7 +3,7 @@
     python -m lab.private COMMAND [ARGUMENT...]
 
 The command is process 1 of its own process namespace, so its end, by whatever signal, ends every
-daemon and every network namespace that it left. Its network, mounts and /run are its own.
+daemon and every network namespace that it left. Its network, mounts, /run and /dev/shm are its own.
 """
 
 import os
@@ -33,7 +33,12 @@ _IN_CHROOT = (
     'mount --rbind / /proc/sys && mount --make-rprivate /proc/sys && exec chroot /proc/sys "$@"',
     "chroot",
 )
-_BEGIN = ("sh", "-c", 'mount -t tmpfs run /run && cd "$1" && shift && exec "$@"', "private")
+_BEGIN = (
+    *("sh", "-c"),
+    "mount -t tmpfs run /run && { [ ! -d /dev/shm ] || mount -t tmpfs shm /dev/shm; } && "
+    'ip link set lo up && cd "$1" && shift && exec "$@"',
+    "private",
+)
 _PROGRAMS = (
     ("ip", "iproute2"),
     ("ping", "iputils-ping"),

@@ -9,6 +9,8 @@ A node's default route leads to the underlay's gateway, so what should be encryp
 would leave, and be seen there.
 """
 
+import os
+import subprocess
 from ipaddress import IPv4Address, IPv4Network
 
 from attrs import frozen
@@ -60,6 +62,23 @@ link set {machine.name} master bridge up
             *("ip", "-batch", "-"),
             given=f"addr add {address}/{self.network.prefixlen} dev {link}\nlink set {link} up\n",
         )
+
+    def plug_in_lab(self) -> None:
+        """Give this very process, and what it starts outside of machines, an address here.
+
+        Its network namespace must be one that ends with it (`lab.private`).
+        """
+        link, address = f"lab-{self.namespace.name}"[:15], self.network[2]
+        subprocess.run(["ip", "link", "del", link], capture_output=True)
+        self.namespace.run(
+            *("ip", "-batch", "-"),
+            given=f"""
+link add lab type veth peer name {link} netns {os.getpid()}
+link set lab master bridge up
+""",
+        )
+        up = f"addr add {address}/{self.network.prefixlen} dev {link}\nlink set {link} up\n"
+        subprocess.run(["ip", "-batch", "-"], input=up.encode(), check=True)
 
     def close(self) -> None:
         self.namespace.close()

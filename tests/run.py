@@ -18,6 +18,7 @@ from pathlib import Path
 from attrs import frozen
 
 from lab import private
+from lab.kubernetes.binaries import Missing, binaries
 
 ROOT = Path(__file__).parent.parent
 
@@ -99,6 +100,21 @@ def machine() -> Counts:
     return trial("tests.machine", inside=[sys.executable, "-m", "lab.private"])
 
 
+def cluster() -> Counts:
+    """The tests against Kubernetes' own control plane, with machines where there can be some."""
+    alone = private.machine_lacks() is not None
+    return trial("tests.cluster", inside=None if alone else [sys.executable, "-m", "lab.private"])
+
+
+def cluster_lacks() -> str | None:
+    """Find Kubernetes' programs, or build them, which takes minutes and says so."""
+    try:
+        binaries()
+    except Missing as missing:
+        return str(missing)
+    return None
+
+
 def nothing() -> None:
     return None
 
@@ -108,14 +124,15 @@ TIERS = (
     Tier("pure", lambda: trial("tests.pure"), nothing),
     Tier("services", lambda: trial("tests.services", "tests.apiserver"), nothing),
     Tier("machine", machine, private.machine_lacks),
+    Tier("cluster", cluster, cluster_lacks),
 )
 
 
 def run(tiers: list[Tier], required: set[str]) -> Counts:
     total, remarks = Counts(), []
     for tier in tiers:
-        missing = tier.missing()
         print(f"\n=== tier {tier.name}", flush=True)
+        missing = tier.missing()
         if missing is None:
             began = time.monotonic()
             counts = tier.run()
