@@ -10,14 +10,14 @@ from typing import Any
 
 from lab.bare import BareNode
 from lab.daemon import Daemon
-from lab.topology import Node, Place
+from lab.topology import Node, Place, Switch
 
 JSON = "application/json"
 LIMIT = 10.0
 """Seconds for an answer."""
 
-_NODES = "/api/v1/nodes"
-_MERGE_PATCH = "application/merge-patch+json"
+NODES = "/api/v1/nodes"
+MERGE_PATCH = "application/merge-patch+json"
 
 Document = dict[str, Any]
 
@@ -37,6 +37,9 @@ class Cluster(ABC):
     """
 
     url: str
+
+    @abstractmethod
+    def __init__(self, management: Switch) -> None: ...
 
     @abstractmethod
     def start(self, allocate: bool = True) -> None:
@@ -89,28 +92,28 @@ class Cluster(ABC):
 
     def create_document(self, node: Document) -> None:
         """Create a Node from its document, which may lie."""
-        self.request("POST", _NODES, node)
+        self.request("POST", NODES, node)
 
     def register(self, node: Node) -> None:
         """Create the Node as a kubelet does: without podCIDRs."""
-        self.request("POST", _NODES, {**node_document(node), "spec": {}})
+        self.request("POST", NODES, {**node_document(node), "spec": {}})
 
     def allocate(self, node: Node) -> None:
         """Give a Node its podCIDRs, as the controller manager does."""
         self.patch(node.name, {"spec": node_document(node)["spec"]})
 
     def delete(self, name: str) -> None:
-        self.request("DELETE", f"{_NODES}/{name}")
+        self.request("DELETE", f"{NODES}/{name}")
 
     def get(self, name: str) -> Document:
-        return self.request("GET", f"{_NODES}/{name}")
+        return self.request("GET", f"{NODES}/{name}")
 
     def nodes(self) -> list[Document]:
-        items: list[Document] = self.request("GET", _NODES)["items"]
+        items: list[Document] = self.request("GET", NODES)["items"]
         return items
 
     def patch(self, name: str, document: Document) -> None:
-        self.request("PATCH", f"{_NODES}/{name}", document, _MERGE_PATCH)
+        self.request("PATCH", f"{NODES}/{name}", document, MERGE_PATCH)
 
     def request(
         self, method: str, path: str, body: Document | None = None, kind: str = JSON
@@ -119,18 +122,31 @@ class Cluster(ABC):
 
         :raises ApiRefused: the answer is an error.
         """
-        connection = self.connect()
-        try:
-            text = None if body is None else json.dumps(body)
-            connection.request(method, path, text, {"Content-Type": kind})
-            answer = connection.getresponse()
-            content = answer.read()
-        finally:
-            connection.close()
-        if answer.status >= 300:
-            raise ApiRefused(answer.status, f"{method} {path}: {answer.status} {content.decode()}")
-        document: Document = json.loads(content or b"{}")
-        return document
+        return exchange(self.connect(), method, path, body, kind)
+
+
+def exchange(
+    connection: HTTPConnection,
+    method: str,
+    path: str,
+    body: Document | None = None,
+    kind: str = JSON,
+) -> Document:
+    """One request over a connection, which is closed then, and its answer's JSON.
+
+    :raises ApiRefused: the answer is an error.
+    """
+    try:
+        text = None if body is None else json.dumps(body)
+        connection.request(method, path, text, {"Content-Type": kind})
+        answer = connection.getresponse()
+        content = answer.read()
+    finally:
+        connection.close()
+    if answer.status >= 300:
+        raise ApiRefused(answer.status, f"{method} {path}: {answer.status} {content.decode()}")
+    document: Document = json.loads(content or b"{}")
+    return document
 
 
 def node_document(node: Node | BareNode | Place) -> Document:

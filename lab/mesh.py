@@ -1,6 +1,6 @@
 """A whole cluster of the lab: networks, API server, nodes with their daemons, and the capture."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Address, IPv4Network
 
@@ -61,10 +61,10 @@ class Path:
 class Mesh:
     """A cluster without nodes; they `join`. `close` ends everything.
 
-    `cluster` makes its API server on the management network.
+    `cluster` is the kind of its API server, on the management network.
     """
 
-    def __init__(self, cluster: Callable[[Switch], Cluster] = DevelopmentCluster) -> None:
+    def __init__(self, cluster: type[Cluster] = DevelopmentCluster) -> None:
         self.underlay = Switch("underlay", UNDERLAY)
         self.management = Switch("management", MANAGEMENT)
         self.cluster = cluster(self.management)

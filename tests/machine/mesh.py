@@ -1,6 +1,6 @@
 """What the mesh's tests stand on: three nodes, shared by all of them as long as they are whole."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
 
@@ -18,19 +18,17 @@ from lab.eventually import (
 )
 from lab.flow import Flow
 from lab.mesh import Member, Mesh
-from lab.topology import Switch, pings
+from lab.topology import pings
 from overlayd.model.keys import PublicKey
 
 NODES = (1, 2, 3)
 
 _LOG_LINES = 20
 
-ClusterKind = Callable[[Switch], Cluster]
-
-_shared: dict[ClusterKind, Mesh] = {}
+_shared: dict[type[Cluster], Mesh] = {}
 
 
-def _whole_mesh(kind: ClusterKind) -> Mesh:
+def _whole_mesh(kind: type[Cluster]) -> Mesh:
     """The mesh that the tests before left, if it is whole; otherwise a new one."""
     if kind in _shared:
         try:
@@ -49,7 +47,7 @@ def _whole_mesh(kind: ClusterKind) -> Mesh:
 class MeshTestCase(SynchronousTestCase):
     """A mesh of three nodes, whole at the start of each test; `kind` is its API server's."""
 
-    kind: ClassVar[ClusterKind] = DevelopmentCluster
+    kind: ClassVar[type[Cluster]] = DevelopmentCluster
     skip = private.missing()
 
     def setUp(self) -> None:
