@@ -8,7 +8,9 @@ from lab.cluster import MERGE_PATCH, ApiRefused, Cluster
 
 NAMESPACE = "overlayd"
 ACCOUNT = "overlayd"
-USER = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
+GROUP = "overlayd:daemons"
+"""Daemons that are known by a client certificate, and may do the same."""
+
 VERBS = ("get", "list", "watch", "patch")
 
 _RBAC = "rbac.authorization.k8s.io"
@@ -32,7 +34,10 @@ class Accounts:
         binding = {
             "metadata": {"name": ACCOUNT},
             "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": ACCOUNT},
-            "subjects": [{"kind": "ServiceAccount", "name": ACCOUNT, "namespace": NAMESPACE}],
+            "subjects": [
+                {"kind": "ServiceAccount", "name": ACCOUNT, "namespace": NAMESPACE},
+                {"kind": "Group", "name": GROUP, "apiGroup": _RBAC},
+            ],
         }
         self._make(_BINDINGS, binding)
 

@@ -10,10 +10,10 @@ from http.client import HTTPConnection, HTTPSConnection
 from ipaddress import IPv4Network
 from urllib.parse import parse_qs
 
-from lab.cluster import LIMIT, NODES, Cluster, exchange, node_document
+from lab.cluster import LIMIT, MERGE_PATCH, NODES, Cluster, exchange, node_document
 from lab.daemon import Daemon
 from lab.eventually import CLUSTER, eventually
-from lab.kubernetes.accounts import USER, Accounts
+from lab.kubernetes.accounts import Accounts
 from lab.kubernetes.audit import Asked
 from lab.kubernetes.control_plane import ControlPlane
 from lab.kubernetes.projected import ProjectedVolume
@@ -83,7 +83,8 @@ class KubernetesCluster(Cluster):
 
     def beat(self, name: str) -> None:
         """Write the status of a Node as its kubelet does every few minutes, or when it changes."""
-        condition = {"type": "Ready", "status": "True", "lastHeartbeatTime": _now()}
+        now = datetime.now(UTC).isoformat()
+        condition = {"type": "Ready", "status": "True", "message": f"well at {now}"}
         exchange(
             self.connect_as(self._kubelets[name]),
             *("PATCH", f"{NODES}/{name}/status"),
@@ -109,6 +110,19 @@ class KubernetesCluster(Cluster):
         }
         self._volumes[name].write(files)
 
+    def answer_to(self, token: str, method: str, path: str) -> int:
+        """The status of the answer to a request with a token, which changes nothing."""
+        tls = ssl.create_default_context(cafile=self.plane.authority.certificate)
+        address, port = self.plane.address, self.plane.port
+        connection = HTTPSConnection(address, port, context=tls, timeout=LIMIT)
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": MERGE_PATCH}
+        body = "{}" if method == "PATCH" else None
+        try:
+            connection.request(method, f"{path}?dryRun=All&limit=1", body, headers)
+            return connection.getresponse().status
+        finally:
+            connection.close()
+
     def _cidr(self, name: str) -> str:
         cidr: str = self.get(name)["spec"].get("podCIDR", "")
         return cidr
@@ -117,7 +131,7 @@ class KubernetesCluster(Cluster):
 
     def asked(self, mark: int = 0) -> list[Asked]:
         """What the daemons have asked for after a mark of the audit log."""
-        return [asked for asked in self.plane.audit.since(mark) if asked.user == USER]
+        return [a for a in self.plane.audit.since(mark) if a.agent.startswith("overlayd/")]
 
     def counters(self) -> Counter[str]:
         return Counter(map(counted_as, self.asked()))
@@ -159,7 +173,3 @@ def counted_as(asked: Asked) -> str:
     if "continue" in query:
         return "list_pages"
     return "single_lists" if query.get("limit") == ["1"] else "full_lists"
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

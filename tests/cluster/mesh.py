@@ -6,12 +6,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from lab import private
+from lab.cluster import NODES as NODES_PATH
 from lab.eventually import SERVER_BACK, eventually
 from lab.flow import Flow
 from lab.kubernetes.binaries import Missing, binaries
 from lab.kubernetes.cluster import KubernetesCluster, counted_as
 from lab.mesh import Member
+from overlayd.model.node import POD_CIDRS_ANNOTATION
 from tests.machine.mesh import NODES, MeshTestCase
+
+REVOKED = 20.0
+"""Seconds: the API server takes a token that it has seen for 10 more."""
+
+TRIES = 10
+"""Watches, or looks at the history, in a fault of a minute: the waits between them grow to 30 s."""
 
 
 def _missing() -> str | None:
@@ -59,6 +67,16 @@ class KubernetesTestCase(MeshTestCase):
             counted_as(asked) for asked in self.kubernetes.asked(mark) if asked.node == member.name
         )
 
+    def assert_gentle(self, mark: int, lists: int, patches: int = 0) -> None:
+        """Since a mark of the audit log each daemon asked for at most this, and little else."""
+        for member in self.members:
+            asked = self.asked(member, mark)
+            self.assertLessEqual(asked.pop("streamed_lists", 0), lists, member.name)
+            self.assertLessEqual(asked.pop("patches", 0), patches, member.name)
+            self.assertLessEqual(asked.pop("watches", 0), TRIES, member.name)
+            self.assertLessEqual(asked.pop("single_lists", 0), TRIES, member.name)
+            self.assertEqual(asked, Counter(), member.name)
+
     def told(self, member: Member) -> str:
         """What a daemon's status says of the API server, or of what it could not write."""
         status = member.daemon.status() or {}
@@ -71,6 +89,33 @@ class KubernetesTestCase(MeshTestCase):
                 f"the status of {member.name} says {what!r}",
                 lambda member=member: what in self.told(member) or None,  # type: ignore[misc]
             )
+
+    @contextmanager
+    def all_tell(self, line: str) -> Iterator[None]:
+        """What happens in the body is in the log of every daemon."""
+        with self.told_by(self.one, line), self.told_by(self.two, line):
+            with self.told_by(self.three, line):
+                yield
+
+    def wait_until_answered(self, status: int, token: str, method: str = "GET") -> None:
+        """Wait until a token gets this answer: what is granted and revoked takes a while."""
+        path = NODES_PATH if method == "GET" else f"{NODES_PATH}/node1"
+
+        def answer() -> bool:
+            return self.kubernetes.answer_to(token, method, path) == status
+
+        eventually(REVOKED, f"{method} is answered with {status}", answer)
+
+    def take_annotation(self, member: Member) -> None:
+        """Take an annotation from a Node that its daemon has to write again."""
+        taken = {"annotations": {POD_CIDRS_ANNOTATION: None}}
+        self.cluster.patch(member.name, {"metadata": taken})
+
+    def wait_for_annotation(self, member: Member) -> None:
+        def written() -> bool:
+            return POD_CIDRS_ANNOTATION in self.cluster.get(member.name)["metadata"]["annotations"]
+
+        eventually(SERVER_BACK, f"{member.name} has written", written)
 
     def others(self, member: Member) -> list[Member]:
         """The other two of the three."""
