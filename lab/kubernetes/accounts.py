@@ -42,7 +42,7 @@ class Accounts:
         self._make(_BINDINGS, binding)
 
     def allow(self, *verbs: str) -> None:
-        """Let it do exactly this with Nodes."""
+        """Let it do exactly this with Nodes; nothing if no verb is given."""
         self._cluster.request(
             "PATCH",
             f"{_ROLES}/{ACCOUNT}",
@@ -98,4 +98,5 @@ def _pod(node: str) -> str:
 
 
 def _rules(verbs: tuple[str, ...]) -> list[dict[str, Any]]:
-    return [{"apiGroups": [""], "resources": ["nodes"], "verbs": list(verbs)}]
+    rule = {"apiGroups": [""], "resources": ["nodes"], "verbs": list(verbs)}
+    return [rule] if verbs else []

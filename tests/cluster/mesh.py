@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from lab import private
 from lab.cluster import NODES as NODES_PATH
@@ -93,9 +93,10 @@ class KubernetesTestCase(MeshTestCase):
     @contextmanager
     def all_tell(self, line: str) -> Iterator[None]:
         """What happens in the body is in the log of every daemon."""
-        with self.told_by(self.one, line), self.told_by(self.two, line):
-            with self.told_by(self.three, line):
-                yield
+        with ExitStack() as stack:
+            for member in self.members:
+                stack.enter_context(self.told_by(member, line))
+            yield
 
     def wait_until_answered(self, status: int, token: str, method: str = "GET") -> None:
         """Wait until a token gets this answer: what is granted and revoked takes a while."""

@@ -36,7 +36,7 @@ class TokenTests(KubernetesTestCase):
             for member in self.members:
                 self.take_annotation(member)
                 self.wait_for_annotation(member)
-        self.assert_gentle(mark, lists=0, patches=1)
+            self.assert_gentle(mark, lists=0, patches=1)
 
     def test_revoked(self) -> None:
         """With its pod a token ends before its time; the next pod's resumes the watch."""
@@ -49,7 +49,7 @@ class TokenTests(KubernetesTestCase):
             self.wait_until_told(UNAUTHORIZED, self.one)
             self.kubernetes.mount("node1")
             self.wait_until_heard(self.one)
-        self.assert_gentle(mark, lists=0)
+            self.assert_gentle(mark, lists=0)
 
 
 class RightsTests(KubernetesTestCase):
@@ -76,7 +76,7 @@ class RightsTests(KubernetesTestCase):
             self.kubernetes.accounts.allow(*VERBS)
             self.wait_until_heard()
             eventually(CLUSTER, "node1 is ready", self.one.ready)
-        self.assert_gentle(mark, lists=8)
+            self.assert_gentle(mark, lists=8)
 
     def test_no_writing(self) -> None:
         """Who may not patch says so, and writes once it may."""
@@ -115,6 +115,7 @@ class KubeconfigTests(KubernetesTestCase):
     def _start_again(self) -> None:
         if self.member.daemon.running:
             self.member.daemon.stop()
+        self.kubernetes.mount("node1")
         self.one.daemon.start()
         eventually(FORMING, "node1 is ready", self.one.ready)
 
@@ -172,7 +173,8 @@ class KubeconfigTests(KubernetesTestCase):
             self._revoke(second)
             (self.folder / "credential").unlink()
             self.kubernetes.reset(self.one.node)
-            self.wait_until_told("credential plugin /run/kube/./plugin ended with status 1")
+            said = "credential plugin /run/kube/plugin ended with status 1"
+            self.wait_until_told(said, self.member)
             self._give(3600.0)
             self.wait_until_heard(self.member)
 

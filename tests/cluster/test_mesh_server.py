@@ -26,7 +26,7 @@ class ServerTests(KubernetesTestCase):
             self.wait_until_told("refused")
             self.cluster.start()
             self.wait_until_heard()
-        self.assert_gentle(mark, lists=1)
+            self.assert_gentle(mark, lists=1)
 
     def test_stopped_for_a_minute(self) -> None:
         """A server that is stopped for a minute is missed by nobody but a newcomer."""
@@ -46,7 +46,7 @@ class ServerTests(KubernetesTestCase):
             self.cluster.resume()
             eventually(SERVER_BACK, "the newcomer is ready", four.ready)
             self.mesh.wait_until_whole(SERVER_BACK)
-        self.assert_gentle(mark, lists=0)
+            self.assert_gentle(mark, lists=0)
 
     def test_compacted(self) -> None:
         """A version that is no longer in the history, a 410, costs each daemon one list."""
@@ -87,11 +87,11 @@ class ServerTests(KubernetesTestCase):
             for member in self.members:
                 self._wait_for_state(member, "converged")
                 self.wait_for_peers(member, *self.others(member))
-        for member in self.members:
-            version, uid = self._identity(member)
-            self.assertLess(version, before[member.name][0])
-            self.assertNotEqual(uid, before[member.name][1])
-        self.assert_gentle(mark, lists=1, patches=1)
+            for member in self.members:
+                version, uid = self._identity(member)
+                self.assertLess(version, before[member.name][0])
+                self.assertNotEqual(uid, before[member.name][1])
+            self.assert_gentle(mark, lists=1, patches=1)
 
     def _identity(self, member: Member) -> tuple[int, str]:
         metadata = self.cluster.get(member.name)["metadata"]
@@ -114,9 +114,9 @@ class LineTests(KubernetesTestCase):
             for _ in range(RESETS):
                 self.kubernetes.reset(*(member.node for member in self.members))
                 self.wait_until_heard()
-        for member in self.members:
-            self.assertGreaterEqual(self.asked(member, mark)["watches"], RESETS)
-        self.assert_gentle(mark, lists=0)
+            for member in self.members:
+                self.assertGreaterEqual(self.asked(member, mark)["watches"], RESETS)
+            self.assert_gentle(mark, lists=0)
 
     def test_a_black_hole(self) -> None:
         """Where nothing comes back any more, that is seen within a minute; nobody lists."""
@@ -125,4 +125,4 @@ class LineTests(KubernetesTestCase):
             with self.kubernetes.black_hole(*(member.node for member in self.members)):
                 self.wait_until_told("no connection within 5 s", limit=MINUTE)
             self.wait_until_heard()
-        self.assert_gentle(mark, lists=0)
+            self.assert_gentle(mark, lists=0)
