@@ -76,13 +76,16 @@ def _begin(files: Sequence[int], beside: int) -> None:
     for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)
-    _enter(beside)
+    enter(beside)
     # It is ignored where the lab was started in the background of a script.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _enter(pid: int) -> None:
-    """Move into the namespaces of a process, and into its root folder."""
+def enter(pid: int) -> None:
+    """Move into the namespaces of a process, and into its root folder.
+
+    A thread that does it must have a root of its own.
+    """
     libc = ctypes.CDLL(None, use_errno=True)
     root = os.open(f"/proc/{pid}/root", os.O_RDONLY | os.O_DIRECTORY)
     files = {name: os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY) for name in _NAMESPACES}
