@@ -179,6 +179,11 @@ class Watches(NodeApiCase):
         ]
         self.assertEqual(numbers, [str(number) for number in range(30)])
 
+    def test_initial_events_without_match(self) -> None:
+        """A streamed list has to say that any newer version will do."""
+        reply = self.api.list(watch="true", sendInitialEvents="true")
+        self.assertRefused(reply, 422, "Invalid")
+
     def test_match_without_initial_events(self) -> None:
         """A watch has no resourceVersionMatch of its own."""
         reply = self.api.list(
