@@ -10,10 +10,11 @@ from lab.eventually import SERVER_BACK, eventually
 from lab.kubernetes.binaries import Missing
 from lab.kubernetes.control_plane import ControlPlane
 from lab.kubernetes.users import User
-from overlayd.model.node import KEY_ANNOTATION
+from overlayd.model.node import ADDRESS_ANNOTATION, KEY_ANNOTATION
 from tests.apiserver.client import MERGE_PATCH, NODES, Client, Document, Reply, ServerUnderTest
+from tests.manifests import FOLDER
 
-MANIFESTS = Path(__file__).parent.parent.parent / "k8s"
+MANIFESTS = FOLDER
 NAMESPACE = ACCOUNT = "overlayd"
 
 
@@ -87,13 +88,22 @@ class Installation:
 
     def wait_until_judged(self) -> None:
         """Wait until the API server has heard of every policy, binding and parameter."""
-        probe = {"metadata": {"name": "probe", "annotations": {KEY_ANNOTATION: "no key"}}}
-        path = f"{NODES}?dryRun=All"
+        eventually(SERVER_BACK, "a bad key is refused", lambda: self._refuses(KEY_ANNOTATION, "x"))
+        self.wait_until_network("100.64.0.0/16")
 
-        def refused() -> bool:
-            return self.admin.ask("POST", path, probe).status == 422
+    def wait_until_network(self, network: str) -> None:
+        """Wait until overlay addresses are judged by this network."""
+        eventually(
+            SERVER_BACK,
+            f"an address outside {network} is refused",
+            lambda: self._refuses(ADDRESS_ANNOTATION, "192.0.2.1", network),
+        )
 
-        eventually(SERVER_BACK, "a bad annotation is refused", refused)
+    def _refuses(self, annotation: str, value: str, saying: str = "") -> bool:
+        """Whether no Node could be made with that annotation."""
+        document = {"metadata": {"name": "probe", "annotations": {annotation: value}}}
+        reply = self.admin.ask("POST", f"{NODES}?dryRun=All", document)
+        return reply.status == 422 and saying.encode() in reply.body
 
 
 def annotate(
