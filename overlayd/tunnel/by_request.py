@@ -170,9 +170,16 @@ def link_exists(name: str) -> bool:
 
 
 def _port_in_use(port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
+    """Whether someone has it in either family: WireGuard listens in both."""
+    return any(_taken(family, port) for family in (socket.AF_INET, socket.AF_INET6))
+
+
+def _taken(family: socket.AddressFamily, port: int) -> bool:
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            if family is socket.AF_INET6:
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             probe.bind(("", port))
-        except OSError as error:
-            return error.errno == errno.EADDRINUSE
+    except OSError as error:  # a machine without IPv6 has other reasons
+        return error.errno == errno.EADDRINUSE
     return False

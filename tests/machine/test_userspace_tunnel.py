@@ -250,16 +250,21 @@ class DeviceTests(RealCase):
 
     def test_port_in_use(self) -> None:
         """A port that another process has costs itself alone, and the device keeps its own."""
-        tunnel = self.made(SetListenPort(4500, WHY))
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
-            other.bind(("0.0.0.0", PORT))
-            outcomes = tunnel.apply([GiveKey(WHY), SetListenPort(PORT, WHY), add(A)])
-            self.assertEqual([bool(o.error) for o in outcomes], [False, True, False])
-            self.assertIn(f"UDP port {PORT} is in use", outcomes[1].error or "")
-        self.assertEqual(self.device(tunnel).listen_port, 4500)
-        self.assertPeers(tunnel, "a: no prefix")
-        self.done(tunnel, SetListenPort(PORT, WHY))
-        self.assertEqual(self.device(tunnel).listen_port, PORT)
+        for family, anywhere in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+            tunnel = self.made(SetListenPort(4500, WHY))
+            ip("link", "set", "wg0", "up")
+            with socket.socket(family, socket.SOCK_DGRAM) as other:
+                if family is socket.AF_INET6:
+                    other.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                other.bind((anywhere, PORT))
+                outcomes = tunnel.apply([GiveKey(WHY), SetListenPort(PORT, WHY), add(A)])
+                self.assertEqual([bool(o.error) for o in outcomes], [False, True, False])
+                self.assertIn(f"UDP port {PORT} is in use", outcomes[1].error or "")
+            self.assertEqual(self.device(tunnel).listen_port, 4500)
+            self.assertPeers(tunnel, "a: no prefix")
+            self.done(tunnel, SetListenPort(PORT, WHY))
+            self.assertEqual(self.device(tunnel).listen_port, PORT)
+            self.done(tunnel, END)
 
     def test_handshake_starts(self) -> None:
         """Starting a handshake sends the packet that begins one, and leaves no keepalive on."""

@@ -23,6 +23,9 @@ CONTAINERS = {
 }
 """Every container: its file, its user, and every capability that it is given."""
 
+NO_MACHINES = {"type": ["virtual-kubelet"], "eks.amazonaws.com/compute-type": ["fargate"]}
+"""The labels of Nodes on which a pod with every toleration would be scheduled, and never start."""
+
 README = (FOLDER / "README.md").read_text()
 
 
@@ -30,6 +33,13 @@ def container(name: str) -> dict[str, Any]:
     path, part, _, _ = CONTAINERS[name]
     [found] = [c for c in pod(daemonset(path))[part] if c["name"] == name]
     return dict(found)
+
+
+def not_on(spec: dict[str, Any]) -> dict[str, list[str]]:
+    """The labels of the nodes that a pod is kept from."""
+    required = spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    [term] = required["nodeSelectorTerms"]
+    return {e["key"]: e["values"] for e in term["matchExpressions"] if e["operator"] == "NotIn"}
 
 
 def options(**environ: str) -> Options:
@@ -135,10 +145,20 @@ class RightsTests(SynchronousTestCase):
             if name != "teardown":  # it is a patch to the daemon's
                 self.assertEqual(spec["tolerations"], [{"operator": "Exists"}], name)
                 self.assertEqual(spec["nodeSelector"], {"kubernetes.io/os": "linux"}, name)
+                self.assertEqual(not_on(spec), NO_MACHINES, name)
         for path in ("base/daemonset.yaml", "components/wireguard-go/daemonset.yaml"):
             spec = pod(daemonset(path))
             self.assertEqual(spec["priorityClassName"], "system-node-critical")
             self.assertEqual((spec["hostNetwork"], spec["dnsPolicy"]), (True, "Default"))
+
+    def test_priority(self) -> None:
+        """A quota lets pods of their priority class in, which GKE refuses without one."""
+        [quota] = rendered("ResourceQuota")
+        [daemon] = rendered("DaemonSet")
+        self.assertEqual(quota["metadata"]["namespace"], daemon["metadata"]["namespace"])
+        [scope] = quota["spec"]["scopeSelector"]["matchExpressions"]
+        self.assertEqual((scope["scopeName"], scope["operator"]), ("PriorityClass", "In"))
+        self.assertEqual(scope["values"], [pod(daemon)["priorityClassName"]])
 
     def test_updates(self) -> None:
         """The daemon rolls a tenth at a time; a tunnel is updated by hand alone."""
