@@ -37,12 +37,10 @@ class RolloutTests(SynchronousTestCase):
         self.addCleanup(self._put_back)
         for number in range(NODE_COUNT):
             labels = {"kubernetes.io/os": "linux"}
-            document = {"metadata": {"name": f"rollout-{number}", "labels": labels}, "spec": {}}
-            if number == 0:
-                effects = ("NoSchedule", "NoExecute")
-                document["spec"]["taints"] = [
-                    {"key": key, "effect": effect} for key in TAINTS for effect in effects
-                ]
+            effects = ("NoSchedule", "NoExecute") if number == 0 else ()
+            taints = [{"key": key, "effect": effect} for key in TAINTS for effect in effects]
+            metadata = {"name": f"rollout-{number}", "labels": labels}
+            document = {"metadata": metadata, "spec": {"taints": taints}}
             self.assertEqual(self.cluster.admin.create(document).status, 201)
         self.controller = controller(self.cluster)
         self.controller.start()
