@@ -14,6 +14,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 _OID = x509.NameOID
 _NAME = x509.Name([x509.NameAttribute(_OID.COMMON_NAME, "lab")])
+LEEWAY = 60
+"""Seconds that a server takes a token beyond the time that is written in it."""
+
 _DAY = datetime.timedelta(days=1)
 
 
@@ -68,11 +71,14 @@ class TokenKey:
         write(self.public, public)
 
     def expiring(self, token: str, at: float) -> str:
-        """The same token, but valid until `at` (POSIX time): the server gives none under 10 min."""
+        """The same token, but taken until `at` (POSIX time): the server gives none under 10 min.
+
+        One that was taken already the server takes for up to 10 s more, without looking.
+        """
         header, claims, _ = token.split(".")
         document = json.loads(_decoded(claims))
-        document["exp"] = int(at)
-        document["iat"] = document["nbf"] = min(document["iat"], int(at) - 1)
+        document["exp"] = int(at) - LEEWAY
+        document["iat"] = document["nbf"] = min(document["iat"], document["exp"] - 1)
         signed = f"{header}.{_encoded(json.dumps(document).encode())}"
         r, s = utils.decode_dss_signature(
             self._key.sign(signed.encode(), ec.ECDSA(hashes.SHA256()))

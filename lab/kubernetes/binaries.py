@@ -113,7 +113,7 @@ def _build_one(name: str, folder: Path) -> None:
     _say(f"building {name} with Go, once: all four take about six minutes on two cores")
     began = time.monotonic()
     module = "k8s.io/kubernetes"
-    version = _line(rf"^\s*(?:require )?{module} (v\S+)$", (_TOOLS / "go.mod").read_text())
+    version = _line(rf"^\s*(?:require )?{module} (v\S+)", (_TOOLS / "go.mod").read_text())
     major, minor = _version(version)[:2]
     stamps = {"gitVersion": version, "gitMajor": major, "gitMinor": minor}
     flags = " ".join(f"-X k8s.io/component-base/version.{k}={v}" for k, v in stamps.items())

@@ -60,7 +60,7 @@ class Users:
 
     def operator(self) -> User:
         """A person who may do everything because a role says so."""
-        self._bind("operator", "cluster-admin", "User", "operator")
+        self.allow("operator", "cluster-admin")
         return self.certificate("operator")
 
     def account(self, namespace: str, name: str, role: str | None = None) -> None:
@@ -71,7 +71,17 @@ class Users:
         account = V1ServiceAccount(metadata=V1ObjectMeta(name=name))
         _unless_there(core.create_namespaced_service_account, namespace, account)
         if role is not None:
-            self._bind(f"{namespace}:{name}", role, "ServiceAccount", name, namespace)
+            self.allow(f"system:serviceaccount:{namespace}:{name}", role)
+
+    def allow(self, user: str, role: str) -> None:
+        """Give a user, or an account by its full name, a ClusterRole."""
+        binding = V1ClusterRoleBinding(
+            metadata=V1ObjectMeta(name=f"{user}:{role}"),
+            role_ref=V1RoleRef(api_group=_RBAC, kind="ClusterRole", name=role),
+            subjects=[RbacV1Subject(api_group=_RBAC, kind="User", name=user)],
+        )
+        create = RbacAuthorizationV1Api(self.client()).create_cluster_role_binding
+        _unless_there(create, binding)
 
     def token(
         self, namespace: str, account: str, bound: V1BoundObjectReference | None = None
@@ -105,18 +115,6 @@ class Users:
         )
         made = CoreV1Api(self.client()).create_namespaced_pod(namespace, pod)
         return self.token(namespace, account, _reference("Pod", made.metadata))
-
-    def _bind(
-        self, binding: str, role: str, kind: str, name: str, namespace: str | None = None
-    ) -> None:
-        """Let a user or an account have a ClusterRole."""
-        document = V1ClusterRoleBinding(
-            metadata=V1ObjectMeta(name=binding),
-            role_ref=V1RoleRef(api_group=_RBAC, kind="ClusterRole", name=role),
-            subjects=[RbacV1Subject(kind=kind, name=name, namespace=namespace)],
-        )
-        create = RbacAuthorizationV1Api(self.client()).create_cluster_role_binding
-        _unless_there(create, document)
 
     # --- clients -----------------------------------------------------------------------------
 

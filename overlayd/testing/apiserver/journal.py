@@ -19,7 +19,7 @@ class _State(msgspec.Struct):
 
 
 class _Write(msgspec.Struct, omit_defaults=True):
-    """A Node put in place, or the name of one deleted."""
+    """A Node put in place, or the name of one deleted; neither where no Node was written."""
 
     node: dict[str, Any] | None = None
     deleted: str = ""
@@ -52,6 +52,8 @@ class Journal:
                 store.remove(write.deleted)
             elif write.node is not None:
                 store.put(write.node)
+            else:
+                store.pass_over()
         return True
 
     def keep(self, store: NodeStore) -> None:

@@ -22,7 +22,10 @@ from overlayd.testing.apiserver.selectors import Selector
 
 @frozen
 class Event:
-    """One write: a Node created (no `before`), changed, or deleted (no `after`)."""
+    """One write: a Node created (no `before`), changed, or deleted (no `after`).
+
+    With neither it was an object of another kind: versions count them all.
+    """
 
     version: int
     before: Stored | None
@@ -93,6 +96,10 @@ class NodeStore:
         gone = self.get(name)
         self._record(Event(self.version + 1, gone, None))
         return gone
+
+    def pass_over(self) -> None:
+        """Move on by a version that is no Node's, as the leases of a cluster do all the time."""
+        self._record(Event(self.version + 1, None, None))
 
     def snapshot(self, version: int | None = None) -> tuple[Stored, ...]:
         """All Nodes by name, as they are or as they were at a version.

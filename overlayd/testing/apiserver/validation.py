@@ -54,15 +54,16 @@ class _Node(msgspec.Struct):
 def with_matching_pod_cidrs(document: Document) -> Document:
     """Check the types of the fields that matter, and fill podCIDR and podCIDRs from each other.
 
-    :raises ValueError: a value has another type, or podCIDR is not the first of podCIDRs.
+    A podCIDR that is not the first of podCIDRs takes the place of all of them.
+
+    :raises ValueError: a value has another type.
     """
     node = msgspec.convert(document, _Node)
     one, several = node.spec.podCIDR, node.spec.podCIDRs
-    if one and several and one != several[0]:
-        raise ValueError("conversion Error: v1.PodCIDR and v1.CIDRs[0] do not match")
     if not one and not several:
         return document
-    several = several or [one]
+    if one and (not several or one != several[0]):
+        several = [one]
     return {**document, "spec": {**document["spec"], "podCIDR": several[0], "podCIDRs": several}}
 
 

@@ -64,7 +64,7 @@ class Watch:
         self._request = request
         self._store = store
         self._plan = plan
-        self._seen = plan.version
+        self._seen = self._began = plan.version
         self._paused = False
         self._cut: tuple[int, bool] | None = None
         self._ends_at = clock.seconds() + plan.seconds
@@ -77,6 +77,7 @@ class Watch:
         self._request.registerProducer(self, True)
         self._sleep()
         self.pump()
+        self._began = self._seen
 
     # --- what the history has ----------------------------------------------------------------
 
@@ -134,6 +135,8 @@ class Watch:
             return
         # One whose version is still to come hears nothing, no bookmark either.
         if not self.silent and not self._paused and self._seen <= self._store.version:
+            if self._seen == self._began:  # no bookmark says what its watch began with
+                self._store.pass_over()
             self._write(bookmark(self._seen))
         if self.open:
             self._sleep()

@@ -23,6 +23,8 @@ from overlayd.testing.apiserver.validation import (
     with_matching_pod_cidrs,
 )
 
+NOT_READY = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
+
 
 def new_node(document: Document, seconds: float) -> Document:
     """A checked document with an identity of its own, created at `seconds` (POSIX time).
@@ -53,7 +55,7 @@ class NodeWrites:
             node = new_node(document, self.seconds())
         except ValueError as error:
             raise bad_request(str(error)) from None
-        return self.store.add(node)
+        return self.store.add(_tainted(node))
 
     def put(self, name: str, document: Document, status_only: bool) -> Stored:
         """:raises Refusal: 400, 404, 409 or 422."""
@@ -122,6 +124,14 @@ class NodeWrites:
         }
         _refuse(name, [*errors_in(new), *errors_between(old, new)])
         return current if new == old else self.store.put(new)
+
+
+def _tainted(node: Document) -> Document:
+    """A Node that is new is not ready, and an admission plugin says so before any controller."""
+    taints = node["spec"].get("taints", [])
+    if NOT_READY in taints:
+        return node
+    return {**node, "spec": {**node["spec"], "taints": [*taints, NOT_READY]}}
 
 
 def _refuse(name: str, errors: list[FieldError]) -> None:

@@ -13,6 +13,8 @@ from zope.interface import implementer
 from overlayd.testing.apiserver.refusals import Document, Refusal
 
 JSON = "application/json"
+TOO_MANY = b"Too many requests, please try again later.\n"
+"""The one refusal that is no Status: it comes from before the API."""
 
 
 @frozen
@@ -35,6 +37,8 @@ class Answer:
             headers["Retry-After"] = str(refusal.retry_after)
         if refusal.code == 401:
             headers["WWW-Authenticate"] = "Bearer"
+        if refusal.code == 429:
+            return cls(429, (TOO_MANY,), "text/plain; charset=utf-8", headers)
         body = msgspec.json.encode(refusal.status()) + b"\n"
         return cls(refusal.code, (body,), headers=headers)
 

@@ -43,7 +43,10 @@ class Writes(NodeApiCase):
         annotations = {"kept": "1", "changed": "2", "added": "2"}
         metadata = {**before["metadata"], "annotations": annotations}
         metadata["resourceVersion"] = reply.version
-        self.assertEqual(reply.document, {**before, "metadata": metadata})
+        changed = reply.document
+        for document in (changed["metadata"], metadata):
+            document.pop("managedFields", None)  # who wrote what, where a server keeps it
+        self.assertEqual(changed, {**before, "metadata": metadata})
         self.assertGreater(int(reply.version), int(before["metadata"]["resourceVersion"]))
         self.assertEqual(self.now(), reply.document)
 
@@ -147,14 +150,33 @@ class Writes(NodeApiCase):
 
     def test_pod_cidrs_once(self) -> None:
         """podCIDRs can be given once; podCIDR is the first of them, in the text as given."""
-        self.created()
+        before = self.created()["spec"]
         cidrs = ["10.9.0.0/24", "FD00:10:0:0::/64"]
         reply = self.api.patch(self.name(), {"spec": {"podCIDRs": cidrs}})
         self.assertEqual(reply.status, 200, reply.body)
-        self.assertEqual(self.now()["spec"], {"podCIDR": cidrs[0], "podCIDRs": cidrs})
+        self.assertEqual(self.now()["spec"], {**before, "podCIDR": cidrs[0], "podCIDRs": cidrs})
         patch = {"spec": {"podCIDR": "10.9.1.0/24", "podCIDRs": ["10.9.1.0/24"]}}
         self.assertRefused(self.api.patch(self.name(), patch), 422, "Invalid")
         self.assertEqual(self.now()["spec"]["podCIDRs"], cidrs)
+
+    def test_contradictory_pod_cidrs(self) -> None:
+        """podCIDR that is not the first of podCIDRs takes the place of all of them."""
+        cidrs = {"podCIDR": "10.9.0.0/24", "podCIDRs": ["10.9.1.0/24", "fd00::/64"]}
+        self.assertEqual(self.created(spec=cidrs)["spec"]["podCIDRs"], ["10.9.0.0/24"])
+        version = self.now()["metadata"]["resourceVersion"]
+        reply = self.api.patch(self.name(), {"spec": {"podCIDRs": ["10.9.2.0/24"]}})
+        self.assertEqual((reply.status, reply.version), (200, version))
+
+    def test_new_node(self) -> None:
+        """A new Node has the taint of one that is not ready, once, after those it was made with."""
+        other = {"key": "a", "effect": "NoSchedule"}
+        not_ready = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
+        for suffix, given, taints in (
+            ("a", {}, [not_ready]),
+            ("b", {"taints": [other]}, [other, not_ready]),
+            ("c", {"taints": [not_ready, other]}, [not_ready, other]),
+        ):
+            self.assertEqual(self.created(suffix, spec=given)["spec"]["taints"], taints)
 
     def test_any_ipv4_network(self) -> None:
         """0.0.0.0/0 is a podCIDR like any other."""
