@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 
 from lab import private
 from lab.cluster import NODES as NODES_PATH
-from lab.eventually import SERVER_BACK, eventually
+from lab.eventually import CLUSTER, SERVER_BACK, eventually
 from lab.flow import Flow
 from lab.kubernetes.binaries import Missing, binaries
 from lab.kubernetes.cluster import KubernetesCluster, counted_as
@@ -40,6 +40,9 @@ class KubernetesTestCase(MeshTestCase):
 
     def setUp(self) -> None:
         super().setUp()
+        if not all(_follows(member) for member in self.mesh.members.values()):
+            super().discard_mesh()  # a test has failed and left it so
+            super().setUp()
         assert isinstance(self.cluster, KubernetesCluster)
         self.kubernetes = self.cluster
         self.members = (self.one, self.two, self.three)
@@ -133,3 +136,17 @@ class KubernetesTestCase(MeshTestCase):
         self.kubernetes.beat("node3")
         heard = ((member.daemon.status() or {}).get("api") or {}).get("heard")
         return heard is not None and heard < time.monotonic() - since
+
+
+def _follows(member: Member) -> bool:
+    """Whether a daemon's watch is open, or will be soon."""
+    try:
+        eventually(CLUSTER, f"{member.name} follows", lambda: _connected(member))
+    except AssertionError:
+        return False
+    return True
+
+
+def _connected(member: Member) -> bool:
+    api = (member.daemon.status() or {}).get("api") or {}
+    return api.get("connected") is not None
