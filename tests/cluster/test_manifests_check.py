@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import signal
 import subprocess
 import sys
 from contextlib import closing
@@ -30,7 +31,7 @@ class CheckTests(SynchronousTestCase):
         self.cluster.apply(MANIFESTS / "check")
         self.addCleanup(self.cluster.kubectl, "delete", "-k", str(MANIFESTS / "check"))
         self.running: dict[str, subprocess.Popen[bytes]] = {}
-        self.addCleanup(lambda: [end(process, 9) for process in self.running.values()])
+        self.addCleanup(self._end_all)
         self.log = self.cluster.plane.folder / "check.log"
         for node, address in ADDRESSES.items():
             self._make_pod(node, address)
@@ -51,7 +52,7 @@ class CheckTests(SynchronousTestCase):
         eventually(SERVER_BACK, "it alone is named", lambda: self._said("check-a", address, 1))
         self._start("check-c")
         self._wait_until_ready("check-a")
-        end(self.running["check-b"], 9)
+        end(self.running["check-b"], signal.SIGKILL)
         eventually(SERVER_BACK, "it is missed", lambda: self._said("check-a", "check-b"))
 
     def test_no_address_yet(self) -> None:
@@ -60,6 +61,10 @@ class CheckTests(SynchronousTestCase):
             self._start(node)
         self._make_pod("check-d", "")
         eventually(SERVER_BACK, "it is named", lambda: self._said("check-a", "check-d has no"))
+
+    def _end_all(self) -> None:
+        for process in self.running.values():
+            end(process, signal.SIGKILL)
 
     def _make_pod(self, node: str, address: str) -> None:
         pod = daemonset("check/daemonset.yaml")["spec"]["template"]
