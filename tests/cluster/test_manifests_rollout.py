@@ -37,11 +37,11 @@ class RolloutTests(SynchronousTestCase):
         self.addCleanup(self._put_back)
         for number in range(NODE_COUNT):
             labels = {"kubernetes.io/os": "linux"}
-            effects = ("NoSchedule", "NoExecute") if number == 0 else ()
-            taints = [{"key": key, "effect": effect} for key in TAINTS for effect in effects]
-            metadata = {"name": f"rollout-{number}", "labels": labels}
-            document = {"metadata": metadata, "spec": {"taints": taints}}
-            self.assertEqual(self.cluster.admin.create(document).status, 201)
+            node = {
+                "metadata": {"name": f"rollout-{number}", "labels": labels},
+                "spec": {"taints": tainted() if number == 0 else []},
+            }
+            self.assertEqual(self.cluster.admin.create(node).status, 201)
         self.controller = controller(self.cluster)
         self.controller.start()
         self.addCleanup(self.controller.kill)
@@ -161,6 +161,11 @@ def controller(cluster: Installation) -> Component:
         "--controllers=daemonset-controller",
     ]
     return Component(start_here, command, plane.folder / "rollouts.log", lambda: True)
+
+
+def tainted() -> list[dict[str, str]]:
+    effects = ("NoSchedule", "NoExecute")
+    return [{"key": key, "effect": effect} for key in TAINTS for effect in effects]
 
 
 def names() -> set[str]:
