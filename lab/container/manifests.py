@@ -90,10 +90,8 @@ def _variables(lines: Any) -> Iterator[tuple[str, str]]:
 
 def _merged(old: Any, new: Any) -> Any:
     if isinstance(old, dict) and isinstance(new, dict):
-        return {
-            **old,
-            **{key: _merged(old[key], new[key]) if key in old else new[key] for key in new},
-        }
+        merged = {**old, **{key: _merged(old.get(key), value) for key, value in new.items()}}
+        return {key: value for key, value in merged.items() if value is not None}
     if isinstance(old, list) and isinstance(new, list) and old and new:
         for key in _KEYS:
             if all(isinstance(item, dict) and key in item for item in (*old, *new)):

@@ -51,9 +51,9 @@ class Container:
     def running(self) -> bool:
         return self.process.poll() is None
 
-    def signal(self, name: str) -> None:
-        """Send a signal to its first process. One that has ended, or not begun, gets none."""
-        self._machine.attempt(*RUNC, "kill", self._id, name)
+    def signal(self, name: str) -> bool:
+        """Send a signal to its first process; whether there is one: it may not have begun."""
+        return self._machine.attempt(*RUNC, "kill", self._id, name).returncode == 0
 
     def execute(self, *command: str, limit: float = _LIMIT) -> subprocess.CompletedProcess[str]:
         """Run a command in it, as kubectl exec and kubelet's probes do."""
