@@ -17,6 +17,12 @@ _NAME = x509.Name([x509.NameAttribute(_OID.COMMON_NAME, "lab")])
 LEEWAY = 60
 """Seconds that a server takes a token beyond the time that is written in it."""
 
+_NOT_SIGNED = (
+    *("digital_signature", "content_commitment", "key_encipherment", "data_encipherment"),
+    *("key_agreement", "encipher_only", "decipher_only"),
+)
+_SIGNS = x509.KeyUsage(key_cert_sign=True, crl_sign=True, **dict.fromkeys(_NOT_SIGNED, False))
+
 _DAY = datetime.timedelta(days=1)
 
 
@@ -31,8 +37,10 @@ class Authority:
     def renew(self) -> None:
         """Be another CA, with new certificates and keys in the files of the old ones."""
         self._key = ec.generate_private_key(ec.SECP256R1())
-        builder = _builder(_NAME, self._key).add_extension(
-            x509.BasicConstraints(ca=True, path_length=None), critical=True
+        builder = (
+            _builder(_NAME, self._key, self._key)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .add_extension(_SIGNS, critical=True)
         )
         write(self.certificate, _pem(builder.sign(self._key, hashes.SHA256())))
         for file, owner in self._issued.items():
@@ -47,7 +55,7 @@ class Authority:
         # Kubernetes takes the common name for the user, and the organizations for the groups.
         organizations = [x509.NameAttribute(_OID.ORGANIZATION_NAME, group) for group in groups]
         subject = x509.Name([*organizations, x509.NameAttribute(_OID.COMMON_NAME, name)])
-        builder = _builder(subject, key)
+        builder = _builder(subject, key, self._key)
         if hosts:
             names = x509.SubjectAlternativeName([_host(host) for host in hosts])
             builder = builder.add_extension(names, critical=False)
@@ -100,7 +108,10 @@ def write(path: Path, content: bytes) -> None:
     unfinished.replace(path)
 
 
-def _builder(subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+def _builder(
+    subject: x509.Name, key: ec.EllipticCurvePrivateKey, issuer: ec.EllipticCurvePrivateKey
+) -> x509.CertificateBuilder:
+    """A certificate with the names of both keys in it, without which Python 3.13 trusts none."""
     now = datetime.datetime.now(datetime.UTC)
     return (
         x509.CertificateBuilder()
@@ -110,6 +121,10 @@ def _builder(subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.Certif
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - _DAY)
         .not_valid_after(now + _DAY)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.public_key()), critical=False
+        )
     )
 
 

@@ -53,8 +53,8 @@ class ChosenTunnel:
         self._link = wg_dev
         self._wanted = wanted
         self._keys = KeyMemory()
-        external = wanted is TunnelKind.EXTERNAL
-        start = wireguard_go.wait_for if external else wireguard_go.start
+        starts = {TunnelKind.AUTO: _start_for_want, TunnelKind.EXTERNAL: wireguard_go.wait_for}
+        start = starts.get(wanted, wireguard_go.start)
         self._tunnels: dict[TunnelKind, TunnelByRequest] = {
             TunnelKind.KERNEL: KernelTunnel(wg_dev, self._keys),
             TunnelKind.USERSPACE: UserspaceTunnel(wg_dev, self._keys, start),
@@ -100,6 +100,18 @@ class ChosenTunnel:
         there = TunnelKind.of_link(_kind_of(self._link))
         self._kind = choose(self._wanted, there, self._before, kernel_has_wireguard)
         return self._tunnels[self._kind]
+
+
+def _start_for_want(link: str) -> None:
+    """Start wireguard-go, which nobody asked for by name: say first why it is needed."""
+    try:
+        wireguard_go.start(link)
+    except TunnelError as error:
+        if kernel_has_wireguard():
+            raise
+        raise TunnelError(
+            f"the kernel has no WireGuard (modprobe wireguard helps if it is a module), and {error}"
+        ) from None
 
 
 def _kind_of(link: str) -> str:

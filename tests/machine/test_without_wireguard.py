@@ -1,6 +1,7 @@
 """A kernel that has no WireGuard: what is chosen, and what is said where the kernel's is wanted."""
 
 import contextlib
+import os
 
 from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
@@ -56,6 +57,14 @@ class WithoutWireguardTests(SynchronousTestCase):
         self.assertEqual(self.run_pass(TunnelKind.AUTO).failures, ())
         tunnel_process(LINK)
         self.assertEqual(self.run_pass(TunnelKind.AUTO).outcomes, ())
+
+    def test_auto_with_neither(self) -> None:
+        """With `auto`, and no wireguard-go that starts, it is said that the kernel's is missing."""
+        self.patch(os, "environ", {**os.environ, "PATH": "/nowhere"})
+        outcomes = self.run_pass(TunnelKind.AUTO).outcomes
+        [error] = [o.error for o in outcomes if isinstance(o.change, MakeDevice)]
+        self.assertIn("the kernel has no WireGuard (modprobe wireguard", error or "")
+        self.assertIn("wireguard-go is not installed", error or "")
 
     def test_kernel(self) -> None:
         """With `kernel` no other device is made; what keeps traffic in is made all the same."""
