@@ -32,7 +32,10 @@ SERVER_BACK = patience(45.0)
 FORMING = patience(30.0)
 """Seconds until daemons that were just started have done their first pass."""
 
-_INTERVAL = patience(0.05)
+_INTERVAL = 0.05
+_SPARSER = 0.1
+"""After a while the next question comes that part of the time so far later: what is waited for
+needs the processor too."""
 
 Value = TypeVar("Value")
 
@@ -46,13 +49,13 @@ def eventually(limit: float, what: str, probe: Callable[[], Value]) -> Value:
     """
     started = time.monotonic()
     while True:
-        late = time.monotonic() - started > limit
+        waited = time.monotonic() - started
         answer = probe()
         if answer:
             return answer
-        if late:
+        if waited > limit:
             raise AssertionError(f"not within {limit:g} s: {what} (last answer: {answer!r})")
-        time.sleep(_INTERVAL)
+        time.sleep(max(_INTERVAL, waited * _SPARSER))
 
 
 def eventually_none(limit: float, what: str, probe: Callable[[], Collection[str]]) -> None:

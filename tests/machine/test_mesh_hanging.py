@@ -1,8 +1,8 @@
 """A node's wireguard-go hangs: what does not need it is repaired, and the daemon can be stopped."""
 
+import contextlib
 import os
 import signal
-from contextlib import suppress
 
 from lab.eventually import FORMING, REPAIR, REPAIR_UNANNOUNCED, eventually
 from tests.machine.mesh import MeshTestCase, what_is_ours
@@ -19,7 +19,7 @@ class HangingTests(MeshTestCase):
         self.daemon = self.one.daemon
 
     def _go_on(self) -> None:
-        with suppress(ProcessLookupError):  # it may have ended by then
+        with contextlib.suppress(ProcessLookupError):  # it may have ended by then
             os.kill(self.pid, signal.SIGCONT)
 
     def _hang(self) -> None:
