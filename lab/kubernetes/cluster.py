@@ -93,7 +93,9 @@ class KubernetesCluster(Cluster):
         )
 
     def daemon(self, node: Node, *options: str, inside: Sequence[str] = ()) -> Daemon:
-        self._volumes[node.name] = ProjectedVolume(node.namespace.run_folder / _SECRETS)
+        folder = node.namespace.run_folder / _SECRETS
+        if not folder.exists():  # else it is a second daemon on the same machine
+            self._volumes[node.name] = ProjectedVolume(folder)
         self.mount(node.name)
         pod = (
             f"KUBERNETES_SERVICE_HOST={self.plane.address}",

@@ -37,10 +37,14 @@ def _whole_mesh(kind: type[Cluster]) -> Mesh:
         except AssertionError:
             _shared.pop(kind).close()
     mesh = Mesh(kind)
+    try:
+        mesh.cluster.start()
+        mesh.join(*NODES)
+        mesh.wait_until_whole()
+    except BaseException:
+        mesh.close()
+        raise
     _shared[kind] = mesh
-    mesh.cluster.start()
-    mesh.join(*NODES)
-    mesh.wait_until_whole()
     return mesh
 
 
