@@ -96,7 +96,9 @@ class KubernetesCluster(Cluster):
         self, node: Node, *options: str, inside: Sequence[str] = (), executed: bool = False
     ) -> Daemon:
         """Always executed: where its server is stands in its environment, as in a pod's."""
-        self._volumes[node.name] = ProjectedVolume(node.namespace.run_folder / _SECRETS)
+        folder = node.namespace.run_folder / _SECRETS
+        if not folder.exists():  # else it is a second daemon on the same machine
+            self._volumes[node.name] = ProjectedVolume(folder)
         self.mount(node.name)
         pod = (
             f"KUBERNETES_SERVICE_HOST={self.plane.address}",

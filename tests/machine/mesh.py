@@ -40,10 +40,14 @@ def _whole_mesh(kind: type[Cluster], executed: bool) -> Mesh:
         except AssertionError:
             _shared.pop(kind).close()
     mesh = Mesh(kind, executed)
+    try:
+        mesh.cluster.start()
+        mesh.join(*NODES)
+        mesh.wait_until_whole()
+    except BaseException:
+        mesh.close()
+        raise
     _shared[kind] = mesh
-    mesh.cluster.start()
-    mesh.join(*NODES)
-    mesh.wait_until_whole()
     return mesh
 
 

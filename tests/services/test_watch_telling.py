@@ -3,6 +3,7 @@
 from tests.services.node_watch_case import WatchCase, backoff
 from tests.services.scripted import (
     Streamed,
+    Whole,
     bookmark,
     node,
     page,
@@ -45,6 +46,16 @@ class TellingTests(WatchCase):
         for _ in range(3):
             self.clock.advance(self.waits())
         self.assertEqual(len(self.log()), 3)  # the first one is that lists come in pages
+
+    def test_another_reason_for_no_answer(self) -> None:
+        """So it is where no answer comes: what to look at is another thing."""
+        cut, garbage = Whole(200, b"{", cut=True), Whole(200, b"<html>")
+        self.start(cut, cut, garbage, garbage)
+        for _ in range(3):
+            self.clock.advance(self.waits())
+        _, first, second = self.log()
+        self.assertIn("the answer broke off", first)
+        self.assertIn("not a list of Nodes", second)
 
     def test_flapping(self) -> None:
         """A watch that opens again and again and brings nothing is not told as one that works."""
