@@ -5,6 +5,7 @@
 What the machine itself tells of times, such as those of handshakes, is old for it.
 """
 
+import os
 import runpy
 import sys
 import time
@@ -13,7 +14,8 @@ import time
 def main() -> None:
     machine, ahead = time.time, float(sys.argv[1])
     time.time = lambda: machine() + ahead
-    del sys.path[0]  # this folder: it was put there for this program
+    if sys.path[0] == os.path.dirname(__file__):  # it was put there for this program
+        del sys.path[0]
     del sys.argv[:2]
     runpy.run_path(sys.argv[0], run_name="__main__")
 

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address
 from typing import Self
 
-from lab.eventually import eventually
+from lab.eventually import eventually, patience
 from lab.flow import Report, pump
 from lab.namespaces import Namespace
 from lab.topology import Pod
 
 _PORT = 6999
-_LIMIT = 30.0  # seconds for packets to be sent
+_LIMIT = patience(30.0)  # seconds for packets to be sent
 
 
 class Anycast:

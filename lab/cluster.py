@@ -2,21 +2,20 @@
 
 import json
 import signal
-import subprocess
+import socket
 from collections import Counter
 from collections.abc import Sequence
 from http.client import HTTPConnection, HTTPException
 from typing import Any
 
 from lab.bare import BareNode
-from lab.conversation import python_module
-from lab.eventually import eventually
-from lab.namespaces import Namespace, end
+from lab.eventually import eventually, patience
+from lab.namespaces import Namespace, Process, end
 from lab.topology import POD_PREFIX, PODS, Node, Switch
 
 PORT = 8080
-_LIMIT = 10.0  # seconds for an answer
-_START_LIMIT = 20.0
+_LIMIT = patience(10.0)  # seconds for an answer
+_START_LIMIT = patience(20.0)
 _NODES = "/api/v1/nodes"
 _JSON = "application/json"
 _MERGE_PATCH = "application/merge-patch+json"
@@ -43,7 +42,7 @@ class Cluster:
         self._address = str(management.gateway)
         self.url = f"http://{self._address}:{PORT}"
         self._state = self._machine.run_folder / "nodes"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
 
     def start(self, allocate: bool = True) -> None:
         """Start the server, with the Nodes that it had before, and wait until it answers.
@@ -51,13 +50,13 @@ class Cluster:
         It gives podCIDRs to Nodes that have none, unless told not to `allocate`.
         """
         allocating = ("--allocate-pod-cidrs", str(PODS), "--node-mask", str(POD_PREFIX))
-        command = python_module(
-            *("overlayd.testing.apiserver", "--testing", "--listen", f"0.0.0.0:{PORT}"),
+        program = (
+            *("-m", "overlayd.testing.apiserver", "--testing", "--listen", f"0.0.0.0:{PORT}"),
             *(allocating if allocate else ()),
             *("--state", f"/run/{self._state.name}"),
         )
         with (self._machine.run_folder / "apiserver.log").open("ab") as log:
-            self._process = self._machine.start(command, log)
+            self._process = self._machine.start_python(program, log)
         eventually(_START_LIMIT, "the API server answers", self.answers)
 
     def kill(self) -> None:
@@ -150,8 +149,10 @@ class Cluster:
         :raises ApiRefused: the answer is an error.
         """
         connection = HTTPConnection(self._address, PORT)
-        connection.sock = self._machine.connect(self._address, PORT, _LIMIT)
+        connection.sock = self._machine.socket(socket.SOCK_STREAM)
         try:
+            connection.sock.settimeout(_LIMIT)
+            connection.sock.connect((self._address, PORT))
             text = None if body is None else json.dumps(body)
             connection.request(method, path, text, {"Content-Type": kind})
             answer = connection.getresponse()

@@ -1,20 +1,16 @@
 """A module of the lab that runs inside a machine and answers questions, line by line."""
 
 import signal
-import sys
-from pathlib import Path
 from typing import Self
 
 from lab.namespaces import Namespace, end
-
-_CHECKOUT = Path(__file__).resolve().parent.parent
 
 
 class Conversation:
     """The program `python -m MODULE` in a machine: one line in, one line out, until closed."""
 
     def __init__(self, machine: Namespace, module: str, *arguments: str) -> None:
-        self._process = machine.start(python_module(module, *arguments))
+        self._process = machine.start_python(("-m", module, *arguments))
 
     def ask(self, question: str) -> str:
         """Its answer to one question.
@@ -39,8 +35,3 @@ class Conversation:
 
     def __exit__(self, *error: object) -> None:
         self.close()
-
-
-def python_module(module: str, *arguments: str) -> list[str]:
-    """The command that runs a module, of the lab's too: those are not installed."""
-    return ["env", f"PYTHONPATH={_CHECKOUT}", sys.executable, "-m", module, *arguments]

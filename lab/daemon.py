@@ -1,4 +1,4 @@
-"""overlayd on a node of the lab, started as a person starts it."""
+"""overlayd on a node of the lab."""
 
 import json
 import os
@@ -6,15 +6,17 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
+from lab import installed
 from lab.device import DeviceSocket
+from lab.eventually import patience
+from lab.namespaces import Process
 from lab.topology import Node
 
-STOP = 5.0
-"""Seconds that a daemon may take to stop."""
+STOP = patience(5.0)
+"""Seconds that a daemon may take to stop: as promised, on an ordinary machine."""
 
 _AHEAD = Path(__file__).with_name("ahead.py")
 
@@ -22,8 +24,9 @@ _AHEAD = Path(__file__).with_name("ahead.py")
 class Daemon:
     """`twistd overlayd` on one node; its log is one file over all its starts.
 
-    `inside` is a command that runs it, such as one that makes a container. `ahead` is by how many
-    seconds its wall clock is ahead of the machine's.
+    `ahead` is by how many seconds its wall clock is ahead of the machine's. It and overlayctl are
+    forked from a process that has imported them, unless they are to be `executed` as a person does,
+    or `inside` a command that runs the daemon, such as one that makes a container.
     """
 
     def __init__(
@@ -32,28 +35,37 @@ class Daemon:
         server: str,
         *options: str,
         inside: Sequence[str] = (),
+        executed: bool = False,
         ahead: int = 0,
     ) -> None:
         self.node = node
         self.device = DeviceSocket(node.namespace)
-        self._command = [
-            *inside,
-            *("env", f"PYTHONPATH={_installation()}"),
-            *((sys.executable, str(_AHEAD), str(ahead)) if ahead else ()),
-            *(_installed("twistd"), "--nodaemon", "--pidfile=", "overlayd"),
+        self._program = [
+            *((str(_AHEAD), str(ahead)) if ahead else ()),
+            *(installed.command("twistd"), "--nodaemon", "--pidfile=", "overlayd"),
             *("--server", server, "--node-name", node.name, *options),
         ]
+        self._inside = inside
+        self._executed = executed
         self._log = node.namespace.run_folder / "overlayd.log"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
 
     def start(self) -> None:
         """Start it; it may take a second or two until it answers."""
+        machine = self.node.namespace
         with self._log.open("ab") as log:
-            self._process = self.node.namespace.start(self._command, log)
+            if self._executed or self._inside:
+                self._process = machine.start(self._command(), log)
+            else:
+                self._process = machine.start_python(self._program, log)
 
     def run(self, limit: float) -> subprocess.CompletedProcess[str]:
-        """Start another one on the same node, and wait for its end."""
-        return self.node.namespace.attempt(*self._command, limit=limit)
+        """Execute another one on the same node, and wait for its end."""
+        return self.node.namespace.attempt(*self._command(), limit=limit)
+
+    def _command(self) -> list[str]:
+        path = f"PYTHONPATH={installed.folder()}"
+        return [*self._inside, "env", path, sys.executable, *self._program]
 
     @property
     def running(self) -> bool:
@@ -73,7 +85,7 @@ class Daemon:
     def stop(self) -> None:
         """End it by SIGTERM.
 
-        :raises subprocess.TimeoutExpired: it takes longer than the 5 s that are promised.
+        :raises subprocess.TimeoutExpired: it takes longer than it may.
         """
         self.signal(signal.SIGTERM)
         self.wait(STOP)
@@ -89,11 +101,16 @@ class Daemon:
 
     def ctl(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run `overlayctl` on the node."""
-        return self.node.namespace.attempt(_installed("overlayctl"), *arguments)
+        if self._executed:
+            return self.node.namespace.attempt(installed.command("overlayctl"), *arguments)
+        return self._forked_ctl(*arguments)
+
+    def _forked_ctl(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.node.namespace.attempt_python(installed.command("overlayctl"), *arguments)
 
     def status(self) -> dict[str, Any] | None:
         """What `overlayctl status -o json` prints; None while it does not answer."""
-        done = self.ctl("status", "-o", "json")
+        done = self._forked_ctl("status", "-o", "json")
         if not done.stdout.startswith("{"):
             return None
         document: dict[str, Any] = json.loads(done.stdout)
@@ -101,24 +118,8 @@ class Daemon:
 
     def ready(self) -> bool:
         """Whether `overlayctl status --ready` says so."""
-        return self.ctl("status", "--ready").returncode == 0
+        return self._forked_ctl("status", "--ready").returncode == 0
 
     def log(self) -> str:
         """All that it has logged, over all its starts."""
         return self._log.read_text(errors="replace")
-
-
-def _installed(command: str) -> str:
-    """The command that was installed with the Python that runs this."""
-    return str(Path(sys.executable).with_name(command))
-
-
-@cache
-def _installation() -> Path:
-    """The folder that overlayd is imported from: twistd finds plugins in folders that Python names.
-
-    An editable installation is in none of them.
-    """
-    program = "import overlayd; print(overlayd.__file__)"
-    done = subprocess.run([sys.executable, "-c", program], cwd="/", check=True, capture_output=True)
-    return Path(done.stdout.decode().strip()).parent.parent

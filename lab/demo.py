@@ -16,8 +16,8 @@ from lab.eventually import CLUSTER, FORMING, REPAIR, REPAIR_UNANNOUNCED, eventua
 from lab.flow import RATE, Flow
 from lab.mesh import Member, Mesh
 from lab.namespaces import Namespace
+from lab.pinging import pings
 from lab.show import Show
-from lab.topology import pings
 from overlayd.model.keys import PrivateKey, PublicKey
 
 

@@ -5,10 +5,11 @@ from ipaddress import IPv4Network
 
 from attrs import field, frozen
 
+from lab.eventually import patience
 from lab.namespaces import Namespace
 from overlayd.model.keys import PrivateKey, PublicKey
 
-_LIMIT = 5.0  # seconds for an answer
+_LIMIT = patience(5.0)  # seconds for an answer
 
 
 @frozen

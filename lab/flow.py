@@ -18,7 +18,7 @@ from attrs import frozen
 
 from lab.capture import MARK
 from lab.conversation import Conversation
-from lab.eventually import eventually
+from lab.eventually import eventually, patience
 from lab.namespaces import Namespace
 from lab.topology import Pod
 
@@ -29,8 +29,8 @@ _ports = itertools.count(7000)  # each flow has its own: a pod may be in several
 _NUMBER = struct.Struct("!Q")
 _RCVBUFFORCE = 33  # asm-generic/socket.h
 _BUFFER = 4 << 20
-_LIMIT = 30.0  # seconds for packets to be sent
-_STRAGGLERS = 2.0  # seconds that the last packets may take
+_LIMIT = patience(30.0)  # seconds for packets to be sent
+_STRAGGLERS = patience(2.0)  # seconds that the last packets may take
 
 
 @frozen

@@ -11,9 +11,10 @@ from lab.cluster import Cluster
 from lab.daemon import Daemon
 from lab.eventually import FORMING, eventually, eventually_none
 from lab.namespaces import Namespace
-from lab.topology import MANAGEMENT, UNDERLAY, Node, Pod, Switch, pings
+from lab.pinging import pings
+from lab.topology import MANAGEMENT, UNDERLAY, Node, Pod, Switch
 
-_AT_ONCE = 8  # pings
+_AT_ONCE = 18  # pings: all of three nodes
 
 
 @frozen

@@ -9,6 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
+from lab import preloaded
+from lab.eventually import patience
+from lab.preloaded import Forked
+
 _UNSHARE = ("unshare", "--net", "--mount", "--uts", "--propagation", "private")
 _HOLD = """
 mount -t tmpfs run /run && mkdir /run/wireguard && : > /run/resolv.conf || exit 1
@@ -16,6 +20,10 @@ mount -t tmpfs run /run && mkdir /run/wireguard && : > /run/resolv.conf || exit 
 hostname "$1" && ip link set lo up && echo ready && exec cat
 """
 _CLONE_NEWNET = 0x40000000  # linux/sched.h
+_LIMIT = patience(30.0)  # seconds for a command
+
+
+Process = subprocess.Popen[bytes] | Forked
 
 
 class Namespace:
@@ -27,7 +35,7 @@ class Namespace:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._processes: list[Process] = []
         self._holder = subprocess.Popen(
             [*_UNSHARE, "sh", "-c", _HOLD, "hold", name],
             stdin=subprocess.PIPE,
@@ -57,7 +65,7 @@ class Namespace:
         """The beginning of a command that runs in the namespaces of a process, and in its root."""
         return ("nsenter", "-t", str(pid), "--net", "--mount", "--uts", "--root", "--wd")
 
-    def run(self, *command: str, given: str = "", limit: float = 30.0) -> str:
+    def run(self, *command: str, given: str = "", limit: float = _LIMIT) -> str:
         """Run a command to its end; what it printed.
 
         :raises subprocess.CalledProcessError: its exit status is not 0.
@@ -70,7 +78,7 @@ class Namespace:
         return done.stdout
 
     def attempt(
-        self, *command: str, given: str = "", limit: float = 30.0
+        self, *command: str, given: str = "", limit: float = _LIMIT
     ) -> subprocess.CompletedProcess[str]:
         """Run a command to its end, whatever its exit status."""
         return subprocess.run(
@@ -101,12 +109,25 @@ class Namespace:
         self._processes.append(process)
         return process
 
-    def connect(self, address: str, port: int, limit: float) -> socket.socket:
-        """A TCP connection made from in here, for use out there."""
+    def start_python(self, program: Sequence[str], log: IO[bytes] | None = None) -> Forked:
+        """Start `python PROGRAM` as `start` does a command, at once: an installed script, or -m
+        and a module."""
+        process = preloaded.start(self.pid, program, log)
+        self._processes.append(process)
+        return process
+
+    def attempt_python(
+        self, *program: str, limit: float = _LIMIT
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `python PROGRAM` to its end as `attempt` does a command, at once."""
+        return preloaded.run(self.pid, program, limit)
+
+    def socket(self, kind: int, protocol: int = 0) -> socket.socket:
+        """A socket of this machine's network, for use out there."""
         with open("/proc/thread-self/ns/net") as ours, open(f"/proc/{self.pid}/ns/net") as theirs:
             _enter_network(theirs.fileno())
             try:
-                return socket.create_connection((address, port), timeout=limit)
+                return socket.socket(socket.AF_INET, kind, protocol)
             finally:
                 _enter_network(ours.fileno())
 
@@ -150,8 +171,8 @@ def _take_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def end(process: subprocess.Popen[bytes], number: int) -> None:
-    """Send a signal to a process group that `Namespace.start` made, and wait for its leader."""
+def end(process: Process, number: int) -> None:
+    """Send a signal to a process group that `Namespace` made, and wait for its leader."""
     if process.poll() is None:
         os.killpg(process.pid, number)
         process.wait()

@@ -141,15 +141,6 @@ link set cni0 up
         """Let the kernel pass packets on, as overlayd does, or not."""
         self.namespace.run("tee", "/proc/sys/net/ipv4/ip_forward", given=str(int(on)))
 
-    def reaches(self, address: IPv4Address) -> bool:
-        """Whether one ping from the node itself is answered within a second."""
-        return pings(self.namespace, address)
-
     def close(self) -> None:
         self.pod.close()
         self.namespace.close()
-
-
-def pings(machine: Namespace, address: IPv4Address) -> bool:
-    """Whether one ping is answered within a second."""
-    return machine.attempt("ping", "-c1", "-W1", "-q", str(address)).returncode == 0

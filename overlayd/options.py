@@ -31,6 +31,10 @@ LONGEST_LINE = 1000
 """Characters of what a start ends with: a value can have a hundred thousand."""
 
 
+_EXTERNAL = "external"  # a userspace tunnel that something else starts
+_TUNNELS = (*(kind.value for kind in TunnelKind), _EXTERNAL)
+
+
 @frozen
 class Configuration:
     """Everything that the options say."""
@@ -64,7 +68,7 @@ class Options(usage.Options):
             ",".join(map(str, DEFAULT_PODS)),
             "Pod networks, comma-separated; IPv4.",
         ),
-        ("tunnel", None, "auto", "WireGuard implementation: auto, userspace, external."),
+        ("tunnel", None, "auto", "WireGuard implementation: auto, kernel, userspace, external."),
         ("mtu", None, None, "MTU of the device. [default: that of the underlay less 80]"),
         ("control", None, DEFAULT_CONTROL, "Socket for overlayctl. Another folder must exist."),
         ("server", None, None, "URL of the API server, if it needs no credentials."),
@@ -109,9 +113,7 @@ class Options(usage.Options):
         logs.install(self.parent, log_format)
 
     def _settings(self) -> Settings:
-        tunnel = _one_of("--tunnel", self["tunnel"], ("auto", "userspace", "external", "kernel"))
-        if tunnel == "kernel":
-            raise SettingsError("--tunnel kernel is not in this version; use userspace")
+        tunnel = _one_of("--tunnel", self["tunnel"], _TUNNELS)
         return Settings(
             node_name=_node_name(self["node-name"]),
             node_ip=_optional(self["node-ip"], _node_ip),
@@ -120,7 +122,8 @@ class Options(usage.Options):
             overlay=_network("--overlay-cidr", self["overlay-cidr"]),
             pods=tuple(_network("--pod-cidr", p) for p in self["pod-cidr"].split(",")),
             mtu=_optional(self["mtu"], lambda text: _number("--mtu", text)),
-            tunnel=TunnelKind.USERSPACE if tunnel == "auto" else TunnelKind(tunnel),
+            tunnel=TunnelKind.USERSPACE if tunnel == _EXTERNAL else TunnelKind(tunnel),
+            external=tunnel == _EXTERNAL,
             adopt=bool(self["adopt"]),
         )
 

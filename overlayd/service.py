@@ -15,7 +15,6 @@ from overlayd.kube.own_node import withdraw_annotations, write_annotations
 from overlayd.kube.transport.api import ApiServer
 from overlayd.linux.network import Network
 from overlayd.model.errors import OverlaydError
-from overlayd.model.settings import TunnelKind
 from overlayd.options import Configuration, Options
 from overlayd.passes import preview, run_pass
 from overlayd.services.announcer import Announcer
@@ -32,7 +31,7 @@ from overlayd.services.thread import OneThread
 from overlayd.services.watch import NodeWatch, Pace
 from overlayd.teardown import take_down
 from overlayd.tunnel import wireguard_go
-from overlayd.tunnel.userspace import UserspaceTunnel
+from overlayd.tunnel.chosen import ChosenTunnel
 
 __all__ = ["Options", "makeService"]
 
@@ -66,9 +65,8 @@ def makeService(options: Options) -> IService:
 def build(reactor: Any, configuration: Configuration) -> MultiService:
     """Build and wire the daemon. `reactor` provides what Twisted's does; its clock is monotonic."""
     settings = configuration.settings
-    external = settings.tunnel is TunnelKind.EXTERNAL
-    start = wireguard_go.wait_for if external else wireguard_go.start
-    network, tunnel = Network(), UserspaceTunnel(settings.wg_dev, start)
+    start = wireguard_go.wait_for if settings.external else wireguard_go.start
+    network, tunnel = Network(), ChosenTunnel(settings.wg_dev, settings.tunnel, start)
     writes = ApiServer(configuration.access)
     machine = OneThread(reactor, "machine", interrupt=tunnel.interrupt)
     reader = OneThread(reactor, "node-watch")

@@ -44,7 +44,7 @@ def teardown(
     """Take this node out of the mesh and remove all that is ours on it, at once and unasked.
 
     Our annotations go first, so that the other nodes forget this one; then peers, routes, the
-    device with its wireguard-go, and the rules last. From then on traffic for pods on other nodes
+    device (with its wireguard-go), and the rules last. From then on traffic for pods on other nodes
     is neither encrypted nor refused. net.ipv4.ip_forward stays as it is. The daemon keeps out
     until it is restarted. Run it again after a failure: it goes on.
     """
@@ -98,17 +98,19 @@ def _take_down(wg_dev: str) -> Document:
     from overlayd.control.encoding import change_document, teardown_document
     from overlayd.linux.network import Network
     from overlayd.model.errors import NetworkError, SettingsError
-    from overlayd.model.settings import check_link_name
+    from overlayd.model.settings import TunnelKind, check_link_name
     from overlayd.model.status import PassReport
     from overlayd.model.teardown import TeardownReport, Withdrawal
     from overlayd.model.text import rfc3339
     from overlayd.teardown import take_down
-    from overlayd.tunnel.userspace import UserspaceTunnel
+    from overlayd.tunnel.chosen import ChosenTunnel
 
     began, started = rfc3339(time.time()), time.monotonic()
     try:
         check_link_name(wg_dev)
-        done = take_down(Network(), UserspaceTunnel(wg_dev), wg_dev, {})
+        # Whichever is there; without a link, only a process can be there still.
+        tunnel = ChosenTunnel(wg_dev, TunnelKind.USERSPACE)
+        done = take_down(Network(), tunnel, wg_dev, {})
     except (SettingsError, NetworkError) as error:
         end(str(error), Exit.ERROR)
     report = TeardownReport(

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Network
 from socket import AF_INET
 
-from overlayd.linux import rtnetlink as rt
 from overlayd.model.machine import PROTOCOL
+from overlayd.netlink import rtnetlink as rt
 
 _HOST = 32  # the prefix length of a route to one pod
 

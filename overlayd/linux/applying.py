@@ -9,9 +9,7 @@ from typing import Any, assert_never
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from overlayd.linux.dumps import rtnetlink
 from overlayd.linux.reading import read_links, read_routes, read_rules
-from overlayd.linux.rtnetlink import DELRULE, NEWRULE, TABLE_MAIN, UNICAST
 from overlayd.model.changes import (
     AddAddress,
     AddRule,
@@ -26,6 +24,8 @@ from overlayd.model.changes import (
 )
 from overlayd.model.errors import NetworkError
 from overlayd.model.machine import ALIAS, PROTOCOL, OwnedRule, Route, Rule, RuleKind
+from overlayd.netlink.conversation import netlink
+from overlayd.netlink.rtnetlink import DELRULE, NEWRULE, TABLE_MAIN, UNICAST
 
 NetlinkChange = (
     AddRule
@@ -115,7 +115,7 @@ def _add_rule(kernel: Any, rule: Rule) -> None:
 
     The kernel takes a rule of our protocol that is narrower by its source for this one.
     """
-    with rtnetlink() as reader:
+    with netlink() as reader:
         exists = any(owned.rule == rule for owned in read_rules(reader))
     if not exists:
         kernel.rule((NEWRULE, _CREATE), **_rule(rule))
@@ -138,7 +138,7 @@ def _remove_rule(owned: OwnedRule) -> None:
     """Send the rule back as it was read: pyroute2 would leave out what it does not know."""
     if not isinstance(owned.handle, bytes):
         raise NetworkError("this rule was not read from the kernel")
-    with rtnetlink() as kernel:
+    with netlink() as kernel:
         kernel.request(DELRULE, owned.handle)
 
 
@@ -163,7 +163,7 @@ def _set_route(kernel: Any, route: Route) -> None:
 
 
 def _refuse_foreign(route: Route) -> None:
-    with rtnetlink() as kernel:
+    with netlink() as kernel:
         same = [
             r
             for r in read_routes(kernel, read_links(kernel), of_kind=0)

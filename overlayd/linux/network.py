@@ -1,11 +1,11 @@
 """The machine's network stack as the passes know it: read whole, changed step by step."""
 
-from overlayd.linux.dumps import rtnetlink
 from overlayd.linux.reading import read_addresses, read_links, read_routes, read_rules
 from overlayd.linux.resolvers import read_resolvers
 from overlayd.linux.sysctl import enable_forwarding, forwarding
 from overlayd.model.changes import EnableForwarding, NetworkChange, Outcome
 from overlayd.model.machine import Observed
+from overlayd.netlink.conversation import netlink
 
 
 class Network:
@@ -20,7 +20,7 @@ class Network:
 
         :raises overlayd.model.errors.NetworkError: something could not be read.
         """
-        with rtnetlink() as kernel:
+        with netlink() as kernel:
             links = read_links(kernel)
             return Observed(
                 links={link.name: link for link in links.values()},

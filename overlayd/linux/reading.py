@@ -16,13 +16,13 @@ from ipaddress import (
 )
 from socket import AF_INET, AF_INET6
 
-from overlayd.linux import rtnetlink as rt
-from overlayd.linux.dumps import Rtnetlink
 from overlayd.model.machine import PROTOCOL, Address, Link, OwnedRule, Route, Rule, RuleKind
 from overlayd.model.node import IPAddress
+from overlayd.netlink import rtnetlink as rt
+from overlayd.netlink.conversation import Netlink
 
 # linux/if_link.h
-_EXT_MASK, _LINKINFO, _INFO_KIND, _IFALIAS, _MTU = 29, 18, 1, 20, 4
+_EXT_MASK, _IFALIAS, _MTU = 29, 20, 4
 _SKIP_STATS = 1 << 3
 _FLAG_UP, _FLAG_LOOPBACK = 0x1, 0x8
 # linux/if_addr.h
@@ -42,7 +42,7 @@ _LINK_REQUEST = struct.pack("=16xHHI", 8, _EXT_MASK, _SKIP_STATS)
 _PLAIN_REQUEST = 12  # bytes of rtmsg and of fib_rule_hdr
 
 
-def read_links(kernel: Rtnetlink) -> dict[int, Link]:
+def read_links(kernel: Netlink) -> dict[int, Link]:
     """Every link, by its index."""
     return {link.index: link for link in map(_link, kernel.dump(rt.GETLINK, _LINK_REQUEST))}
 
@@ -50,11 +50,11 @@ def read_links(kernel: Rtnetlink) -> dict[int, Link]:
 def _link(body: bytes) -> Link:
     _, index, flags = rt.LINK.unpack_from(body)
     found = dict(rt.attributes(body, rt.LINK.size))
-    info = dict(rt.attributes(found.get(_LINKINFO, b""), 0))
+    info = dict(rt.attributes(found.get(rt.IFLA_LINKINFO, b""), 0))
     return Link(
         index=index,
         name=rt.text(found.get(rt.IFLA_IFNAME, b"")),
-        kind=rt.text(info.get(_INFO_KIND, b"")),
+        kind=rt.text(info.get(rt.IFLA_INFO_KIND, b"")),
         alias=rt.text(found.get(_IFALIAS, b"")),
         mtu=rt.number(found.get(_MTU, b"")),
         up=bool(flags & _FLAG_UP),
@@ -62,7 +62,7 @@ def _link(body: bytes) -> Link:
     )
 
 
-def read_addresses(kernel: Rtnetlink, links: Mapping[int, Link]) -> Iterator[Address]:
+def read_addresses(kernel: Netlink, links: Mapping[int, Link]) -> Iterator[Address]:
     """The addresses of both families on the links that were read."""
     for body in kernel.dump(rt.GETADDR, bytes(rt.ADDRESS.size)):
         family, length, index = rt.ADDRESS.unpack_from(body)
@@ -78,7 +78,7 @@ def read_addresses(kernel: Rtnetlink, links: Mapping[int, Link]) -> Iterator[Add
 
 
 def read_routes(
-    kernel: Rtnetlink, links: Mapping[int, Link], of_kind: int = rt.UNICAST
+    kernel: Netlink, links: Mapping[int, Link], of_kind: int = rt.UNICAST
 ) -> Iterator[Route]:
     """The unicast routes of the main table. A multipath route is several, one for each hop.
 
@@ -142,7 +142,7 @@ def _address(raw: bytes) -> IPAddress:
     return IPv4Address(raw) if len(raw) == 4 else IPv6Address(raw)
 
 
-def read_rules(kernel: Rtnetlink) -> Iterator[OwnedRule]:
+def read_rules(kernel: Netlink) -> Iterator[OwnedRule]:
     """The IPv4 rules of our protocol number, in the kernel's order, each as often as it is there.
 
     The handle is the rule as the kernel told it: sent back, it deletes this one and no other.

@@ -18,10 +18,16 @@ MTU_RANGE = range(576, 65536)  # RFC 791's smallest datagram to the largest a li
 
 
 class TunnelKind(enum.Enum):
-    """The WireGuard implementation on this machine."""
+    """The WireGuard implementation on this machine. The value is the word people use."""
 
-    USERSPACE = "userspace"
-    EXTERNAL = "external"  # a userspace one that something else starts, and keeps running
+    AUTO = "auto"  # what is there, else the kernel's where it has one
+    KERNEL = "kernel"
+    USERSPACE = "userspace"  # wireguard-go
+
+    @classmethod
+    def of_link(cls, kind: str) -> "TunnelKind | None":
+        """What a link of this kind (IFLA_INFO_KIND) can be; None for one that is no tunnel."""
+        return {"wireguard": cls.KERNEL, "tun": cls.USERSPACE}.get(kind)
 
 
 @frozen(kw_only=True)
@@ -35,7 +41,8 @@ class Settings:
     overlay: IPv4Network = DEFAULT_OVERLAY
     pods: tuple[IPv4Network, ...] = DEFAULT_PODS
     mtu: int | None = None  # None: from the link that reaches the peers
-    tunnel: TunnelKind = TunnelKind.USERSPACE
+    tunnel: TunnelKind = TunnelKind.AUTO
+    external: bool = False  # something else starts the userspace tunnel, and keeps it running
     adopt: bool = False  # take over the device under our name, if it is WireGuard with a key
 
     def __attrs_post_init__(self) -> None:

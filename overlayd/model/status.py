@@ -21,6 +21,7 @@ class StateName(enum.Enum):
     NO_POD_CIDRS = "no-pod-cidrs"  # for more than 60 s
     CUTS_OFF_NODE = "cuts-off-node"  # what we would route holds something the node needs
     FOREIGN_DEVICE = "foreign-device"
+    OTHER_TUNNEL = "other-tunnel"  # our device is not of the kind that --tunnel names
     FORWARDING_OFF = "forwarding-off"
     RETRYING = "retrying"  # the last pass failed in part
     NOT_ANNOUNCED = "not-announced"  # our annotations are not written

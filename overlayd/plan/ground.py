@@ -5,11 +5,8 @@ from ipaddress import IPv4Interface, IPv6Interface
 from attrs import frozen
 
 from overlayd.model.machine import ALIAS, PROTOCOL, Device, Link, Observed, Route
-from overlayd.model.settings import Settings
+from overlayd.model.settings import Settings, TunnelKind
 from overlayd.model.status import State, StateName
-
-KINDS = ("tun", "wireguard")
-"""The kinds of link that a WireGuard device has: of userspace, and of the kernel."""
 
 NO_DEVICE = Device(public_key=None, listen_port=0, peers={})
 
@@ -35,7 +32,7 @@ def ground(settings: Settings, observed: Observed) -> Ground | None:
     link = observed.links.get(settings.wg_dev)
     adopted = False
     if link is not None and not is_ours(link, observed):
-        if not settings.adopt or _why_not_adopted(link, observed):
+        if not settings.adopt or _why_not_adopted(settings, link, observed):
             return None
         adopted = True
     if link is not None and observed.device is not None:
@@ -53,7 +50,7 @@ def is_ours(link: Link, observed: Observed) -> bool:
 def foreign_device(settings: Settings, observed: Observed) -> State:
     """What to say where there is nothing to build on, with every way out."""
     name = settings.wg_dev
-    obstacle = _why_not_adopted(observed.links[name], observed)
+    obstacle = _why_not_adopted(settings, observed.links[name], observed)
     if not obstacle:
         ways = "take it over with --adopt if wg-overlay made it, or choose another --wg-dev"
     elif settings.adopt:
@@ -72,10 +69,30 @@ def something_is_ours(settings: Settings, observed: Observed) -> bool:
     )
 
 
-def _why_not_adopted(link: Link, observed: Observed) -> str:
+def other_tunnel(settings: Settings, observed: Observed) -> State | None:
+    """What to say where our device is not of the kind that `--tunnel` names; None if it is.
+
+    To change the kind is to end every session, so it is never done without being asked for.
+    """
+    link = observed.links.get(settings.wg_dev)
+    kind = TunnelKind.of_link(link.kind) if link is not None else None
+    if kind is None or settings.tunnel in (TunnelKind.AUTO, kind):
+        return None
+    return State(
+        StateName.OTHER_TUNNEL,
+        f"the device {settings.wg_dev} is of --tunnel {kind.value} and is left as it is: to change "
+        f"to {settings.tunnel.value} run overlayctl teardown first and restart overlayd, which "
+        f"ends every session; else use --tunnel {kind.value} or auto",
+    )
+
+
+def _why_not_adopted(settings: Settings, link: Link, observed: Observed) -> str:
     """Why `--adopt` cannot take a link of somebody else's over; "" if it can."""
-    if link.kind not in KINDS:
+    kind = TunnelKind.of_link(link.kind)
+    if kind is None:
         return "it is no WireGuard device"
+    if settings.tunnel not in (TunnelKind.AUTO, kind):
+        return f"it is of --tunnel {kind.value}, not {settings.tunnel.value}"
     if observed.device is None:
         return "no WireGuard that we can drive answers behind it"
     if observed.device.public_key is None:
@@ -99,7 +116,7 @@ def _is_half_made(link: Link, observed: Observed) -> bool:
     """
     device = observed.device
     return (
-        link.kind in KINDS
+        TunnelKind.of_link(link.kind) is not None
         and link.alias == ""
         and device is not None
         and device.public_key is None

@@ -8,7 +8,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger, LogLevel
 
 from overlayd.model.machine import Peer
-from overlayd.model.settings import Settings
+from overlayd.model.settings import Settings, TunnelKind
 from overlayd.model.status import (
     AnnouncementStatus,
     ApiStatus,
@@ -182,7 +182,7 @@ class Reporting:
 
     def _device(self, result: PassResult | None) -> DeviceStatus:
         name = self._settings.wg_dev
-        device = DeviceStatus(name, self._settings.tunnel.value)
+        device = DeviceStatus(name, self._tunnel(result).value)
         if result is None or result.known.device is None or result.public_key is None:
             return evolve(device, answers=result is None or result.error is None)
         link = result.known.links.get(name)
@@ -195,6 +195,12 @@ class Reporting:
             mtu=link.mtu if link else 0,
             addresses=tuple(sorted(result.known.addresses_of(name), key=str)),
         )
+
+    def _tunnel(self, result: PassResult | None) -> TunnelKind:
+        """What drives the device: what its link is, else what is to make it."""
+        link = result.known.links.get(self._settings.wg_dev) if result is not None else None
+        there = TunnelKind.of_link(link.kind) if link is not None else None
+        return there or self._settings.tunnel
 
 
 def _some(names: frozenset[str]) -> str:

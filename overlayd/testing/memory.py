@@ -80,7 +80,8 @@ class MemoryDevice:
             raise TunnelError("the device refuses: Invalid argument")
         self.peers[key] = evolve(self.peers[key], endpoint=endpoint)
 
-    def start_handshake(self, key: PublicKey) -> None:
+    def start_handshake(self, key: PublicKey, keepalive: int) -> None:
+        self.peers[key] = evolve(self.peers[key], keepalive=keepalive)
         if self.private_key is not None and self.peers[key].endpoint is not None:
             self.handshakes.append(key)
 
@@ -164,8 +165,8 @@ class MemoryTunnel:
                 device.take(key, prefixes)
             case RemovePeer(_, key):
                 device.peers.pop(key, None)
-            case StartHandshake(_, key) if key in device.peers:
-                device.start_handshake(key)
+            case StartHandshake(_, key, keepalive) if key in device.peers:
+                device.start_handshake(key, keepalive)
 
 
 def described(device: Device | None, names: Mapping[PublicKey, str]) -> str:

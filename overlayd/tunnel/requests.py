@@ -1,4 +1,4 @@
-"""Tunnel changes as requests to userspace WireGuard's socket. Pure."""
+"""Tunnel changes as the steps that WireGuard takes, however they are sent to it. Pure."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
@@ -18,18 +18,45 @@ from overlayd.model.changes import (
     TunnelChange,
 )
 from overlayd.model.keys import PrivateKey, PublicKey
-from overlayd.model.node import IPNetwork
+from overlayd.model.node import Endpoint, IPNetwork
 
 KEEPALIVE = 25
-"""Seconds; any would do. wireguard-go sends a packet at once when a keepalive is turned on."""
+"""Seconds; any would do. WireGuard sends a packet at once when a keepalive is turned on."""
 
 OF_DEVICE = GiveKey | SetListenPort
 NO_REQUEST = MakeDevice | EndDevice
 
 
 @frozen
+class DeviceStep:
+    """What is set of the device itself; None is left as it is."""
+
+    key: PrivateKey | None = None
+    port: int | None = None
+
+
+@frozen
+class PeerStep:
+    """What happens to one peer; it is made unless it is there, or is to be `existing`.
+
+    Prefixes are added to those it has, and taken from whoever has them. They come before the
+    endpoint, where WireGuard lets us choose: one that is refused then costs itself alone.
+    """
+
+    key: PublicKey
+    existing: bool = False
+    remove: bool = False
+    prefixes: Iterable[IPNetwork] = ()
+    endpoint: Endpoint | None = None
+    keepalive: int | None = None
+
+
+Step = DeviceStep | PeerStep
+
+
+@frozen
 class Encoder:
-    """Makes requests. It knows what the changes themselves do not say.
+    """Makes steps of changes. It knows what the changes themselves do not say.
 
     `key` is what `GiveKey` gives. `spare` is the key of the throw-away peer that takes what is
     trimmed. `owners` tells whose a prefix is, as far as it is known: what another peer has by now
@@ -40,48 +67,37 @@ class Encoder:
     spare: PublicKey
     owners: dict[IPNetwork, PublicKey] = field(factory=dict)
 
-    def encode(self, changes: Sequence[TunnelChange]) -> bytes:
-        """One request for changes that fit into one (`split`), in their order."""
-        lines = ["set=1"]
+    def steps(self, changes: Sequence[TunnelChange]) -> list[Step]:
+        """The steps of changes that fit into one request (`split`), in their order."""
+        steps: list[Step] = []
         for trims, group in groupby(changes, key=lambda c: isinstance(c, TrimPeer)):
             if trims:
-                lines += self._trim(group)
+                steps += self._trim(group)
             else:
                 for change in group:
-                    lines += self._lines(change)
-        return "\n".join([*lines, "", ""]).encode("ascii")
+                    steps += self._steps(change)
+        return steps
 
-    def _lines(self, change: TunnelChange) -> list[str]:
+    def _steps(self, change: TunnelChange) -> list[Step]:
         match change:
             case GiveKey():
-                return [f"private_key={self.key.raw.hex()}"]
+                return [DeviceStep(key=self.key)]
             case SetListenPort(port):
-                return [f"listen_port={port}"]
-            case GrantPeer():
-                return self._grant(change)
+                return [DeviceStep(port=port)]
+            case GrantPeer(_, key, endpoint, prefixes, new):
+                self.owners.update(dict.fromkeys(prefixes, key))
+                return [PeerStep(key, not new, prefixes=prefixes, endpoint=endpoint)]
             case MoveEndpoint(_, key, endpoint):
-                return [_peer(key), _EXISTING, f"endpoint={endpoint}"]
+                return [PeerStep(key, existing=True, endpoint=endpoint)]
             case RemovePeer(_, key):
-                return [_peer(key), "remove=true"]
+                return [PeerStep(key, remove=True)]
             case StartHandshake(_, key, former):
                 # Turned off first, or nothing is turned on where there was a keepalive already.
-                # The former value needs a section of its own: only the end of one acts.
-                turn_on = [_peer(key), _EXISTING, _keepalive(0), _keepalive(KEEPALIVE)]
-                return [*turn_on, _peer(key), _EXISTING, _keepalive(former)]
-        raise TypeError(f"no line of a request: {change!r}")
+                # Each is a step, for WireGuard acts at the end of one.
+                return [PeerStep(key, True, keepalive=k) for k in (0, KEEPALIVE, former)]
+        raise TypeError(f"no step: {change!r}")
 
-    def _grant(self, change: GrantPeer) -> list[str]:
-        """The endpoint comes last: one that is refused then costs itself alone."""
-        self.owners.update(dict.fromkeys(change.prefixes, change.key))
-        lines = [_peer(change.key)]
-        if not change.new:
-            lines.append(_EXISTING)
-        lines += [f"allowed_ip={prefix}" for prefix in change.prefixes]
-        if change.endpoint is not None:
-            lines.append(f"endpoint={change.endpoint}")
-        return lines
-
-    def _trim(self, group: Iterable[TunnelChange]) -> list[str]:
+    def _trim(self, group: Iterable[TunnelChange]) -> list[Step]:
         taken = [
             prefix
             for change in group
@@ -91,8 +107,7 @@ class Encoder:
         ]
         if not taken:
             return []
-        throw_away = _peer(self.spare)
-        return [throw_away, *(f"allowed_ip={p}" for p in taken), throw_away, "remove=true"]
+        return [PeerStep(self.spare, prefixes=taken), PeerStep(self.spare, remove=True)]
 
 
 def split(changes: Sequence[TunnelChange]) -> Iterator[list[TunnelChange]]:
@@ -113,14 +128,3 @@ def split(changes: Sequence[TunnelChange]) -> Iterator[list[TunnelChange]]:
             run.append(change)
     if run:
         yield run
-
-
-_EXISTING = "update_only=true"
-
-
-def _peer(key: PublicKey) -> str:
-    return f"public_key={key.raw.hex()}"
-
-
-def _keepalive(seconds: int) -> str:
-    return f"persistent_keepalive_interval={seconds}"

@@ -1,20 +1,19 @@
-"""The text of userspace WireGuard's socket, https://www.wireguard.com/xplatform/: what it answers.
+"""The text of userspace WireGuard's socket, https://www.wireguard.com/xplatform/. Pure.
 
-Pure. What is asked of it is made in `requests`. Keys are hex here, and the errno that
-wireguard-go answers is negative.
+Keys are hex here, and the errno that wireguard-go answers is negative.
 """
 
 import os
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from socket import AF_INET, inet_pton
 
-from attrs import field, frozen
-from immutables import Map
-
 from overlayd.model.errors import TunnelError
 from overlayd.model.keys import PrivateKey, PublicKey
-from overlayd.model.machine import Device, Peer
+from overlayd.model.machine import Peer
 from overlayd.model.node import Endpoint, IPNetwork
+from overlayd.tunnel.reading import Reading, Refused, read
+from overlayd.tunnel.requests import DeviceStep, Step
 
 GET = b"get=1\n\n"
 """Asks for the whole device; there is no way to ask for one peer."""
@@ -25,21 +24,31 @@ END = b"\n\n"
 _NUMBER_DIGITS = 20  # of 2**64 - 1, the largest number in an answer
 
 
-class Refused(TunnelError):
-    """The device answered a request with an error, and may have done a part of it."""
+def request(steps: Iterable[Step]) -> bytes:
+    """One request for these steps; what concerns the device comes first (`requests.split`)."""
+    return "\n".join(["set=1", *(line for step in steps for line in _lines(step)), "", ""]).encode(
+        "ascii"
+    )
 
 
-Peers = dict[bytes, Peer | None]
-"""The peers of an answer by the bytes that told of each, None for one that is left out."""
-
-
-@frozen
-class Reading:
-    """A device as it answered, its private key, for the tunnel's memory alone, and its bytes."""
-
-    device: Device
-    key: PrivateKey | None
-    peers: Peers = field(factory=dict, repr=False)
+def _lines(step: Step) -> Iterator[str]:
+    if isinstance(step, DeviceStep):
+        if step.key is not None:
+            yield f"private_key={step.key.raw.hex()}"
+        if step.port is not None:
+            yield f"listen_port={step.port}"
+        return
+    yield f"public_key={step.key.raw.hex()}"
+    if step.existing:
+        yield "update_only=true"
+    if step.remove:
+        yield "remove=true"
+    for prefix in step.prefixes:
+        yield f"allowed_ip={prefix}"
+    if step.endpoint is not None:
+        yield f"endpoint={step.endpoint}"
+    if step.keepalive is not None:
+        yield f"persistent_keepalive_interval={step.keepalive}"
 
 
 def check(answer: bytes) -> None:
@@ -79,20 +88,11 @@ def parse(answer: bytes, before: Reading | None = None) -> Reading:
         blocks.insert(0, first)
     values, _ = _values(head.decode())
     key = _private_key(values.get("private_key"))
-    known = before.peers if before else {}
-    peers = {block: known[block] if block in known else _peer(block.decode()) for block in blocks}
-    device = Device(
-        public_key=key.public() if key else None,
-        listen_port=_number(values, "listen_port"),
-        peers=before.device.peers
-        if before is not None and peers.keys() == known.keys()
-        else Map((peer.key, peer) for peer in peers.values() if peer is not None),
-    )
-    return Reading(device, key, peers)
+    return read(key, _number(values, "listen_port"), blocks, _peer, before)
 
 
-def _peer(block: str) -> Peer | None:
-    hexadecimal, _, lines = block.partition("\n")
+def _peer(block: bytes) -> Peer | None:
+    hexadecimal, _, lines = block.decode().partition("\n")
     raw = _raw_key("public_key", hexadecimal)
     if not any(raw):
         return None

@@ -15,7 +15,7 @@ from lab.eventually import (
 )
 from lab.flow import Flow
 from lab.mesh import Member, Mesh
-from lab.topology import pings
+from lab.pinging import pings
 from overlayd.model.keys import PublicKey
 
 NODES = (1, 2, 3)

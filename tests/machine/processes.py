@@ -5,9 +5,9 @@ import select
 import signal
 from pathlib import Path
 
-from lab.eventually import eventually
+from lab.eventually import eventually, patience
 
-LIMIT = 10.0
+LIMIT = patience(10.0)
 """Seconds for a process to end."""
 
 

@@ -11,9 +11,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from lab import private
 from lab.namespaces import end
-from overlayd.linux.dumps import Rtnetlink
 from overlayd.linux.reading import read_links, read_routes
-from overlayd.linux.rtnetlink import messages
+from overlayd.netlink.conversation import Netlink
+from overlayd.netlink.rtnetlink import messages
 from tests.machine.stack import clean, ip
 
 LINKS = 200
@@ -66,7 +66,7 @@ class ChangingTablesTests(SynchronousTestCase):
         routes = {IPv4Network(network) for network in STAY}
         with CountingSocket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as sock:
             sock.connect((0, 0))
-            kernel = Rtnetlink(sock)
+            kernel = Netlink(sock)
             began = time.monotonic()
             while sock.interrupted < ENOUGH:
                 self.assertLess(time.monotonic() - began, LIMIT, "the kernel marks no reading")

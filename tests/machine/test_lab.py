@@ -8,10 +8,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from lab import private
 from lab.capture import Capture
 from lab.device import DeviceSocket
-from lab.eventually import eventually
+from lab.eventually import CLUSTER, REPAIR, eventually
 from lab.flow import RATE, Flow
 from lab.namespaces import Namespace, end
-from lab.topology import MANAGEMENT, UNDERLAY, Node, Switch, pings
+from lab.pinging import pings
+from lab.topology import MANAGEMENT, UNDERLAY, Node, Switch
 from overlayd.model.keys import PrivateKey
 
 
@@ -65,7 +66,7 @@ route add {peer.overlay_address} dev wg0 src {node.overlay_address}
         """Pods that talk through WireGuard are seen as encrypted packets alone."""
         self._encrypt()
         self.assertTrue(pings(self.one.pod.namespace, self.other.pod.address))
-        self.assertTrue(self.one.reaches(self.other.overlay_address))
+        self.assertTrue(pings(self.one.namespace, self.other.overlay_address))
         counts = self.capture.counts()
         self.assertEqual(counts.plaintext, 0)
         self.assertGreaterEqual(counts.encrypted, 6)  # a handshake, and two pings both ways
@@ -75,18 +76,25 @@ route add {peer.overlay_address} dev wg0 src {node.overlay_address}
         self._encrypt()
         self.assertTrue(pings(self.one.pod.namespace, self.other.pod.address))
         with Flow(self.one.pod, self.other.pod) as flow:
-            before = self.capture.counts().encrypted
-            eventually(10, "packets flow", lambda: self.capture.counts().encrypted > before + RATE)
+            before = self._encrypted()
+            eventually(
+                CLUSTER, "packets flow", lambda: self.capture.counts().encrypted > before + RATE
+            )
             reports = flow.finish()
         self.assertEqual([report.lost for report in reports], [(), ()])
         self.assertGreater(reports[0].sent, RATE / 2)
 
         with Flow(self.one.pod, self.other.pod) as flow:
-            before = self.capture.counts().encrypted
+            before = self._encrypted()
             self.other.namespace.run("ip", "link", "set", "cni0", "down")
-            eventually(10, "packets flow", lambda: self.capture.counts().encrypted > before + 50)
+            eventually(
+                CLUSTER, "packets flow", lambda: self.capture.counts().encrypted > before + 50
+            )
             there, _ = flow.finish()
         self.assertEqual(there.lost[-1], there.sent - 1)
+
+    def _encrypted(self) -> int:
+        return self.capture.counts().encrypted
 
     def test_the_end_of_a_machine_is_complete(self) -> None:
         """Closing a machine ends what was started in it, and what that left running."""
@@ -94,11 +102,11 @@ route add {peer.overlay_address} dev wg0 src {node.overlay_address}
         machine.run("wireguard-go", "wg0")
         process = machine.start(["sleep", "600"])
         self.assertIsNotNone(DeviceSocket(machine).read())
-        eventually(5, "both run", lambda: len(machine.inhabitants()) == 3)  # and who holds it
+        eventually(REPAIR, "both run", lambda: len(machine.inhabitants()) == 3)  # and who holds it
         inhabitants = machine.inhabitants()
         machine.close()
         self.assertEqual(process.returncode, -signal.SIGKILL)
-        eventually(5, "all gone", lambda: not any(map(_runs, inhabitants)))
+        eventually(REPAIR, "all gone", lambda: not any(map(_runs, inhabitants)))
 
     def test_an_ended_process_is_no_fault(self) -> None:
         """Ending a process twice ends it once."""

@@ -8,7 +8,7 @@ from lab import private
 from lab.eventually import CLUSTER, FORMING, eventually
 from lab.flow import Flow
 from lab.mesh import Member, Mesh
-from lab.topology import pings
+from lab.pinging import pings
 from tests.machine.mesh import MeshTestCase
 
 _SMALL = ("--overlay-cidr", "100.64.0.0/28")

@@ -5,7 +5,8 @@ from ipaddress import IPv4Network
 from lab.daemon import Daemon
 from lab.eventually import CLUSTER, FORMING, REPAIR_UNANNOUNCED, eventually
 from lab.flow import Flow
-from lab.topology import UNDERLAY, pings
+from lab.pinging import pings
+from lab.topology import UNDERLAY
 from overlayd.model.keys import PublicKey
 from overlayd.model.node import ENDPOINT_ANNOTATION
 from tests.machine.mesh import MeshTestCase

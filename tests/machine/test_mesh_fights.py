@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from lab.daemon import Daemon
-from lab.eventually import FORMING, REPAIR_UNANNOUNCED, eventually, eventually_none
+from lab.eventually import FORMING, REPAIR_UNANNOUNCED, eventually, eventually_none, patience
 from lab.flow import Flow
 from lab.mesh import Member
 from lab.namespaces import end
@@ -20,7 +20,7 @@ REMOVE_ROUTES = "ip route flush proto 87"
 REMOVE_RULES = "ip rule flush protocol 87"
 EVERY = "while :; do {}; sleep 0.1; done"
 
-FIGHT = 30.0  # seconds within which a fight is named
+FIGHT = patience(30.0)  # seconds within which a fight is named
 WATCHED = 10.0  # seconds in which passes are counted
 MOST_PASSES = 8
 """In those seconds: pauses of 0.5, 1, 2 and 4 s, and room for what else there is. Without them

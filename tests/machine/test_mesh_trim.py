@@ -7,7 +7,6 @@ from ipaddress import IPv4Address
 from lab.anycast import Anycast
 from lab.bare import BareNode
 from lab.cluster import Document, node_document
-from lab.conversation import python_module
 from lab.eventually import CLUSTER, eventually
 from lab.flow import Flow
 from lab.mesh import Member
@@ -77,7 +76,8 @@ class TrimTests(MeshTestCase):
         self.one.daemon.kill()
         key = str(self.key(self.two))
         with self._nothing_is_lost():
-            self.one.run(*python_module("lab.trimming", key, "4000", "100"))
+            program = ("-m", "lab.trimming", key, "4000", "100")
+            self.assertEqual(self.one.node.namespace.attempt_python(*program).returncode, 0)
             self._wait_for(self.two)
 
     def test_an_address_moves(self) -> None:

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from overlayd.linux import rtnetlink as rt
 from overlayd.linux.announcements import Announcements
 from overlayd.model.machine import PROTOCOL
+from overlayd.netlink import rtnetlink as rt
 
 NETWORKS = (IPv4Network("100.64.0.0/16"), IPv4Network("10.244.0.0/16"))
 INDEX = 7

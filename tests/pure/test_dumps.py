@@ -6,9 +6,9 @@ import struct
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from overlayd.linux.dumps import ATTEMPTS, Rtnetlink
-from overlayd.linux.rtnetlink import GETLINK, MESSAGE, NEWLINK
 from overlayd.model.errors import NetworkError
+from overlayd.netlink.conversation import ATTEMPTS, Netlink
+from overlayd.netlink.rtnetlink import GETLINK, MESSAGE, NEWLINK
 
 ERROR, DONE = 2, 3
 INTERRUPTED = 0x10
@@ -26,7 +26,7 @@ END = message(DONE, number(0))
 
 
 class DumpTests(SynchronousTestCase):
-    def answered(self, *answers: bytes) -> Rtnetlink:
+    def answered(self, *answers: bytes) -> Netlink:
         """A conversation in which each read gets the next of these."""
         ours, kernel = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.addCleanup(ours.close)
@@ -34,7 +34,7 @@ class DumpTests(SynchronousTestCase):
         ours.settimeout(10)
         for answer in answers:
             kernel.send(answer)
-        return Rtnetlink(ours)
+        return Netlink(ours)
 
     def test_several_reads(self) -> None:
         """An answer in several reads is one list."""

@@ -8,12 +8,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from overlayd.linux import rtnetlink as rt
 from overlayd.linux.announcements import Announcements
-from overlayd.linux.dumps import conversation
 from overlayd.linux.reading import read_addresses, read_links, read_routes, read_rules
 from overlayd.model.errors import NetworkError
 from overlayd.model.machine import PROTOCOL
+from overlayd.netlink import rtnetlink as rt
+from overlayd.netlink.conversation import conversation
 from tests.pure.hostile import fuzz, spoilt
 from tests.pure.test_announcements import INDEX, NETWORKS, address, attribute, link, route, rule
 from tests.pure.test_dumps import END, message

@@ -10,7 +10,8 @@ from overlayd.model.errors import TunnelError
 from overlayd.model.keys import PrivateKey, PublicKey
 from overlayd.model.machine import Device, Peer
 from overlayd.model.node import Endpoint
-from overlayd.tunnel.uapi import Reading, check, parse
+from overlayd.tunnel.reading import Reading
+from overlayd.tunnel.uapi import check, parse
 from tests.pure.hostile import fuzz, spoilt, texts
 from tests.pure.test_uapi import render
 

@@ -17,12 +17,13 @@ LAYERS = (
     ("services",),
     ("passes", "teardown"),
     ("kube", "linux", "tunnel"),
+    ("netlink",),
     ("plan",),
     ("model",),
 )
 """From the top down. What stands in one line may import itself and what stands below."""
 
-WITHOUT_TWISTED = ("passes", "teardown", "kube", "linux", "tunnel", "plan", "model")
+WITHOUT_TWISTED = ("passes", "teardown", "kube", "linux", "tunnel", "netlink", "plan", "model")
 PURE = ("plan", "model")
 PURE_MAY_IMPORT = {"attrs", "immutables", "msgspec", "nacl"}
 

@@ -15,6 +15,7 @@ from overlayd.plan.overlay import inside
 from overlayd.plan.plan import plan
 from overlayd.plan.result import Memory, Plan
 from overlayd.tunnel.requests import Encoder
+from overlayd.tunnel.uapi import request as request_for
 from tests.pure.half_done import lines_of, obey, requests_in
 from tests.pure.machine_in_memory import OUR_KEY, Machine, interface
 from tests.pure.universes import NOW, SETTINGS, Universe, settle, universes
@@ -185,7 +186,7 @@ class PlanLaws(SynchronousTestCase):
         device = machine.tunnel.device
         assert device is not None
         owners = {p: peer.key for peer in device.peers.values() for p in peer.allowed_ips}
-        lines = lines_of(Encoder(OUR_KEY, SPARE, owners).encode(request))
+        lines = lines_of(request_for(Encoder(OUR_KEY, SPARE, owners).steps(request)))
         obey(device, lines[: data.draw(st.integers(0, len(lines)))])
         self._finish(universe, machine, data.draw(st.sampled_from((Memory(), decided.memory))))
 

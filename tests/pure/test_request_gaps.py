@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from overlayd.model.changes import GrantPeer, RemovePeer, TrimPeer, TunnelChange
 from overlayd.model.keys import PrivateKey, PublicKey
 from overlayd.tunnel.requests import Encoder
+from overlayd.tunnel.uapi import request
 from tests.pure.line_by_line import after_each_line, holders
 
 KEYS = tuple(PublicKey(bytes([number]) * 32) for number in (1, 2, 3))
@@ -27,7 +28,7 @@ law = settings(deadline=None, max_examples=300, derandomize=True)
 
 
 def encoded(*changes: TunnelChange) -> bytes:
-    return Encoder(PrivateKey(bytes(range(32))), SPARE).encode(changes)
+    return request(Encoder(PrivateKey(bytes(range(32))), SPARE).steps(changes))
 
 
 class GapTests(SynchronousTestCase):

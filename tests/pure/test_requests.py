@@ -1,6 +1,7 @@
 """Tunnel changes as requests to userspace WireGuard, line by line."""
 
 from ipaddress import IPv4Address, IPv4Network
+from itertools import chain
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -18,6 +19,7 @@ from overlayd.model.changes import (
 from overlayd.model.keys import PrivateKey, PublicKey
 from overlayd.model.node import Endpoint, IPNetwork
 from overlayd.tunnel.requests import Encoder, split
+from overlayd.tunnel.uapi import request
 
 A, B, SPARE = (PublicKey(bytes([n]) * 32) for n in (0xAA, 0xBB, 0xEE))
 KEY = PrivateKey(bytes(range(32)))
@@ -40,7 +42,7 @@ class EncodeTests(SynchronousTestCase):
         self.assertEqual(self._encoded(Encoder(KEY, SPARE), changes), list(expected))
 
     def _encoded(self, encoder: Encoder, changes: list[TunnelChange]) -> list[str]:
-        first, *lines, empty, end = encoder.encode(changes).decode().split("\n")
+        first, *lines, empty, end = request(encoder.steps(changes)).decode().split("\n")
         self.assertEqual((first, empty, end), ("set=1", "", ""))
         return lines
 
@@ -84,13 +86,10 @@ class EncodeTests(SynchronousTestCase):
         self.assertEqual(self._encoded(Encoder(KEY, SPARE, {ONE: B}), [trimmed(A, ONE)]), [])
 
     def test_handshake(self) -> None:
-        """The keepalive is turned off and on, and its former value set in a section of its own."""
-        section = (A_LINE, "update_only=true")
-        self.assertLines(
-            [StartHandshake("a", A, 7, "")],
-            *(*section, "persistent_keepalive_interval=0", "persistent_keepalive_interval=25"),
-            *(*section, "persistent_keepalive_interval=7"),
-        )
+        """The keepalive is turned off, on, and to its former value, each in its own section."""
+        values = ("0", "25", "7")
+        lines = [(A_LINE, "update_only=true", f"persistent_keepalive_interval={v}") for v in values]
+        self.assertLines([StartHandshake("a", A, 7, "")], *chain.from_iterable(lines))
 
 
 class SplitTests(SynchronousTestCase):

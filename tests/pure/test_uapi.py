@@ -10,7 +10,8 @@ from overlayd.model.errors import TunnelError
 from overlayd.model.keys import PrivateKey, PublicKey
 from overlayd.model.machine import Device, Peer
 from overlayd.model.node import Endpoint
-from overlayd.tunnel.uapi import Refused, check, parse
+from overlayd.tunnel.reading import Refused
+from overlayd.tunnel.uapi import check, parse
 
 KEY = PrivateKey(bytes(range(8, 40)))
 PEER = "11" * 32

@@ -84,7 +84,6 @@ class RefusalTests(SynchronousTestCase):
             ("--node-ip", "10.244.0.9"),
             ("--node-name", "Node_A"),
             ("--wg-dev", "a/b"),
-            ("--tunnel", "kernel"),
             ("--tunnel", "magic"),
             ("--log-format", "xml"),
             ("--control", "relative.sock"),

@@ -126,3 +126,10 @@ class PeerPromises(case.TunnelCase):
         self.assertEqual(after.peers[A].keepalive, before.keepalive)
         self.assertEqual(after.peers[A].endpoint, before.endpoint)
         self.assertEqual(set(after.peers), {A})
+
+    def test_keepalive_after_a_handshake(self) -> None:
+        """A peer has the keepalive that the change names, also where another was set meanwhile."""
+        tunnel = self.made(add(A, endpoint=HOME))
+        for keepalive in (7, 0):
+            self.done(tunnel, StartHandshake("a", A, keepalive, WHY))
+            self.assertEqual(self.device(tunnel).peers[A].keepalive, keepalive)

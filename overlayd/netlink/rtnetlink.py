@@ -12,7 +12,7 @@ NEWADDR, DELADDR, GETADDR = 20, 21, 22
 NEWROUTE, DELROUTE, GETROUTE = 24, 25, 26
 NEWRULE, DELRULE, GETRULE = 32, 33, 34
 
-IFLA_IFNAME = 3
+IFLA_IFNAME, IFLA_LINKINFO, IFLA_INFO_KIND = 3, 18, 1
 RTA_DST = 1
 FRA_PROTOCOL = 21
 
@@ -53,6 +53,15 @@ def attributes(body: bytes, offset: int) -> Iterator[tuple[int, bytes]]:
         offset += (length + 3) & ~3
 
 
+def attribute(kind: int, value: bytes) -> bytes:
+    """One attribute, padded to where the next may begin.
+
+    :raises struct.error: the value is longer than 65,531 bytes.
+    """
+    packed = _ATTRIBUTE.pack(4 + len(value), kind) + value
+    return packed + bytes(-len(packed) & 3)
+
+
 def number(value: bytes) -> int:
     """The value of a u32 attribute; 0 where it is shorter."""
     return int(NUMBER.unpack_from(value)[0]) if len(value) >= NUMBER.size else 0
@@ -61,3 +70,9 @@ def number(value: bytes) -> int:
 def text(value: bytes) -> str:
     """The value of a string attribute. Names of links are bytes that need not be UTF-8."""
     return value.rstrip(b"\0").decode("utf-8", "surrogateescape")
+
+
+def link_kind(body: bytes) -> str:
+    """The kind of the link that a message of NEWLINK tells of, "" for one without."""
+    info = dict(attributes(body, LINK.size)).get(IFLA_LINKINFO, b"")
+    return text(dict(attributes(info, 0)).get(IFLA_INFO_KIND, b""))

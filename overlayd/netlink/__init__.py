@@ -1,0 +1,1 @@
+"""Netlink as bytes and as a conversation, for all that talk to the kernel."""
