@@ -18,6 +18,9 @@ from pathlib import Path
 MARK = "OVERLAYD_PRIVATE_NAMESPACES"
 """Set to 1 for what runs inside."""
 
+CHROOT = "OVERLAYD_IN_CHROOT"
+"""Set to 1 where that is a chroot."""
+
 PROC = "OVERLAYD_OUTER_PROC"
 """The number of an open file: the /proc outside, where a person sees these processes."""
 
@@ -87,7 +90,8 @@ def run(command: Sequence[str], environment: Mapping[str, str]) -> int:
     and with it everything inside.
     """
     outer = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
-    private = {**environment, MARK: "1", PROC: str(outer)}
+    chroot = {CHROOT: "1"} if in_chroot() else {}
+    private = {**environment, MARK: "1", PROC: str(outer), **chroot}
     with subprocess.Popen(_entering(command), env=private, pass_fds=[outer]) as process:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, lambda *_: process.kill())
@@ -96,9 +100,19 @@ def run(command: Sequence[str], environment: Mapping[str, str]) -> int:
 
 
 def _entering(command: Sequence[str]) -> list[str]:
+    return [*_UNSHARE, *(_IN_CHROOT if _root_is_no_mount() else ()), *_BEGIN, os.getcwd(), *command]
+
+
+def in_chroot() -> bool:
+    """Whether our root is not that of our mount namespace, which who enters that would get."""
+    if not inside():
+        return _root_is_no_mount()
+    return os.environ.get(CHROOT) == "1"
+
+
+def _root_is_no_mount() -> bool:
     with open("/proc/self/mountinfo") as mounts:
-        in_chroot = not any(line.split()[4] == "/" for line in mounts)
-    return [*_UNSHARE, *(_IN_CHROOT if in_chroot else ()), *_BEGIN, os.getcwd(), *command]
+        return not any(line.split()[4] == "/" for line in mounts)
 
 
 def outer_pid(pid: int) -> int:

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Callable
 from typing import IO
 
+from lab import private
 from lab.container.manifests import Document
 from lab.eventually import patience
 from lab.image import Image
@@ -42,6 +43,7 @@ class Container:
         self._id = f"{machine.name}-{name}-{next(_numbers)}"
         self._folder = f"{_FOLDER}/{self._id}"
         document = configure(f"{self._folder}/root")
+        self._process = document["process"]
         document["linux"]["cgroupsPath"] = f"/overlayd-lab/{self._id}"
         prepare = ("sh", "-c", _PREPARE, "prepare", self._folder, str(image.root))
         machine.run(*prepare, given=json.dumps(document))
@@ -57,7 +59,23 @@ class Container:
 
     def execute(self, *command: str, limit: float = _LIMIT) -> subprocess.CompletedProcess[str]:
         """Run a command in it, as kubectl exec and kubelet's probes do."""
+        if private.in_chroot():
+            return self._machine.attempt(*self._entering(), *command, limit=limit)
         return self._machine.attempt(*RUNC, "exec", self._id, *command, limit=limit)
+
+    def _entering(self) -> list[str]:
+        """What `runc exec` does, in a chroot, where that ends in the root outside of it."""
+        said = self._machine.attempt(*RUNC, "state", self._id).stdout
+        pid = json.loads(said)["pid"] if said else 0
+        granted = self._process["capabilities"]["bounding"]
+        kept = "".join(f",+{name.removeprefix('CAP_').lower()}" for name in granted)
+        user = self._process["user"]
+        return [
+            *("nsenter", "-t", str(pid), "--mount", "--pid", "--ipc", "--root", "--wd"),
+            *("env", "-i", *self._process["env"], "setpriv", f"--bounding-set=-all{kept}"),
+            *(f"--reuid={user['uid']}", f"--regid={user['gid']}", "--clear-groups"),
+            "--no-new-privs",
+        ]
 
     def wait(self, limit: float | None = None) -> int:
         """The exit status, once it has ended: 128 and a signal's number if that ended it.

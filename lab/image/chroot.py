@@ -19,7 +19,7 @@ mount -t proc proc proc && mount --rbind /dev dev || exit 1
 while read -r file place; do
     mkdir -p "$(dirname ".$place")" && : >".$place" && mount --bind "$file" ".$place" || exit 1
 done <"$2"
-exec chroot . sh -c "cd $3 && $4"
+exec chroot . /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin sh -c "cd $3 && $4"
 """
 
 
