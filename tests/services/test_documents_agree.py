@@ -15,10 +15,12 @@ from overlayd.ctl.render import status_lines
 from overlayd.model.node import ANNOTATIONS
 from overlayd.model.status import PEER_STATES, StateName
 from overlayd.options import Options
+from tests.run import TIERS
 from tests.statuses import ORDINARY, TROUBLED
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
 OPERATING = (ROOT / "docs/operating.md").read_text()
 
 
@@ -109,6 +111,12 @@ class DocumentsTests(SynchronousTestCase):
         command = re.search(r"^    kubectl annotate node NAME (.*)$", OPERATING, re.MULTILINE)
         assert command is not None
         self.assertEqual(command[1].split(), [f"{name}-" for name in ANNOTATIONS])
+
+    def test_tiers(self) -> None:
+        """CONTRIBUTING tells of each tier what it needs."""
+        section = CONTRIBUTING.partition("## Tiers\n")[2].partition("\n## ")[0]
+        told = re.findall(r"^\| ([a-z]+) \|", section, re.MULTILINE)
+        self.assertEqual(set(told) - {"tier"}, {tier.name for tier in TIERS})
 
     def test_demo(self) -> None:
         """`./demo --help` has the options of the demo and of the chaos run."""
