@@ -17,7 +17,7 @@ from pathlib import Path
 
 from attrs import asdict
 
-from benchmarks import table
+from benchmarks import in_kernel, table
 from benchmarks.figures import Figure
 from lab import private
 
@@ -32,14 +32,19 @@ def main() -> None:
     command = shlex.join(["./benchmark", *sys.argv[1:]])
     header = f"{_machine()}, {datetime.now(UTC):%Y-%m-%d}, `sudo {command}`"
     print(header, flush=True)
+    sizes = sorted(set(arguments.nodes))
+    print("the kernel's WireGuard", file=sys.stderr, flush=True)
+    of_kernel = in_kernel.measured(sizes)
     runs = {}
-    for size in sorted(set(arguments.nodes)):
-        runs[size] = _measured(size, arguments.node_size)
+    for size in sizes:
+        runs[size] = [*_measured(size, arguments.node_size), *of_kernel.figures.get(size, ())]
         print(f"\n### {size:,} Nodes of {arguments.node_size:,} bytes\n")
         print(table.of_one_size(runs[size]), flush=True)
     if len(runs) > 1:
         print("\n### How it grows\n")
         print(table.of_growth(runs))
+    if of_kernel.remark:
+        print(f"\n{of_kernel.remark}")
     if arguments.json:
         _write(arguments.json, header, runs)
 

@@ -35,12 +35,12 @@ def measure(count: int) -> list[Figure]:
     """The figures of one number of peers."""
     peers = _peers(count)
     ours, theirs = _by_overlayd(peers), _by_wg(peers)
-    told = f"{count:,} peers in the kernel"
+    setconf, syncconf, dump = theirs["setconf"], theirs["syncconf"], theirs["dump"]
     return [
-        _figure(f"{told}: loading them", ours["loading"], theirs["setconf"], "wg setconf", 2),
-        _figure(f"{told}: unchanged", ours["unchanged"], theirs["syncconf"], "wg syncconf", 5),
-        _figure(f"{told}: the first reading", ours["first"], theirs["dump"], "wg show dump"),
-        _figure(f"{told}: ending the device", ours["ending"], theirs["setconf"], "wg setconf"),
+        _figure("kernel: all peers loaded", ours["loading"], setconf, "wg setconf", 2),
+        _figure("kernel: an unchanged reading", ours["unchanged"], syncconf, "wg syncconf", 5),
+        _figure("kernel: the first reading", ours["first"], dump, "wg show dump"),
+        _figure("kernel: the device ended", ours["ending"], setconf, "wg setconf"),
     ]
 
 

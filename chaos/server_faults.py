@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from chaos.fault import Fault, Stage
+from lab.development import DevelopmentCluster
 from lab.eventually import SERVER_BACK
 
 _BEATS = 20
@@ -39,22 +40,22 @@ def hung(stage: Stage) -> Iterator[None]:
 
 @contextmanager
 def resets(stage: Stage) -> Iterator[None]:
-    stage.mesh.cluster.reset_watches()
+    _development(stage).reset_watches()
     yield
-    stage.mesh.cluster.reset_watches()
+    _development(stage).reset_watches()
     stage.ghosts.sing()
 
 
 @contextmanager
 def clean_ends(stage: Stage) -> Iterator[None]:
-    stage.mesh.cluster.fault("end-watches")
+    _development(stage).fault("end-watches")
     yield
     stage.ghosts.sing()
 
 
 @contextmanager
 def cut_line(stage: Stage) -> Iterator[None]:
-    stage.mesh.cluster.fault("cut-next-line", length=_CUT)
+    _development(stage).fault("cut-next-line", length=_CUT)
     stage.ghosts.sing()
     yield
     stage.ghosts.sing()
@@ -62,7 +63,7 @@ def cut_line(stage: Stage) -> Iterator[None]:
 
 @contextmanager
 def garbage(stage: Stage) -> Iterator[None]:
-    stage.mesh.cluster.fault("inject-line", line="<html>a proxy is sorry</html>\n")
+    _development(stage).fault("inject-line", line="<html>a proxy is sorry</html>\n")
     yield
     stage.ghosts.sing()
 
@@ -70,7 +71,7 @@ def garbage(stage: Stage) -> Iterator[None]:
 @contextmanager
 def forgotten(stage: Stage) -> Iterator[None]:
     """The versions that the daemons have are gone: 410."""
-    cluster = stage.mesh.cluster
+    cluster = _development(stage)
     cluster.reset_watches()
     stage.ghosts.sing()
     cluster.fault("forget-history")
@@ -81,7 +82,7 @@ def forgotten(stage: Stage) -> Iterator[None]:
 @contextmanager
 def older_history(stage: Stage) -> Iterator[None]:
     """The server comes back with the data of a backup, whose versions are lower."""
-    cluster = stage.mesh.cluster
+    cluster = _development(stage)
     backup = cluster.backup()
     for _ in range(_BEATS):
         stage.ghosts.sing()
@@ -96,7 +97,7 @@ def older_history(stage: Stage) -> Iterator[None]:
 def _refusing(status: int, **arguments: Any) -> Fault:
     @contextmanager
     def refused(stage: Stage) -> Iterator[None]:
-        cluster = stage.mesh.cluster
+        cluster = _development(stage)
         cluster.fault("answer-next", count=_REFUSALS, status=status, **arguments)
         cluster.reset_watches()
         yield
@@ -123,7 +124,7 @@ def _of_server(name: str, cause: Any, alone: bool = False) -> Fault:
 @contextmanager
 def unauthorized(stage: Stage) -> Iterator[None]:
     """Tokens were rotated, and nobody has the new one yet."""
-    cluster = stage.mesh.cluster
+    cluster = _development(stage)
     cluster.fault("set-tokens", tokens=["another"])
     cluster.reset_watches()
     yield
@@ -147,3 +148,8 @@ FAULTS = (
     _refusing(503, verbs=["list", "watch"], retry_after=1),
     _refusing(422, verbs=["patch"]),
 )
+
+
+def _development(stage: Stage) -> DevelopmentCluster:
+    assert isinstance(stage.mesh.cluster, DevelopmentCluster)
+    return stage.mesh.cluster

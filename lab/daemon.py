@@ -24,15 +24,16 @@ _AHEAD = Path(__file__).with_name("ahead.py")
 class Daemon:
     """`twistd overlayd` on one node; its log is one file over all its starts.
 
-    `ahead` is by how many seconds its wall clock is ahead of the machine's. It and overlayctl are
-    forked from a process that has imported them, unless they are to be `executed` as a person does,
-    or `inside` a command that runs the daemon, such as one that makes a container.
+    `server` is the API server's URL; with None the daemon finds out as in a pod. `ahead` is by how
+    many seconds its wall clock is ahead of the machine's. It and overlayctl are forked from a
+    process that has imported them, unless they are to be `executed` as a person does, or `inside` a
+    command that runs the daemon, such as one that makes a container.
     """
 
     def __init__(
         self,
         node: Node,
-        server: str,
+        server: str | None,
         *options: str,
         inside: Sequence[str] = (),
         executed: bool = False,
@@ -43,7 +44,8 @@ class Daemon:
         self._program = [
             *((str(_AHEAD), str(ahead)) if ahead else ()),
             *(installed.command("twistd"), "--nodaemon", "--pidfile=", "overlayd"),
-            *("--server", server, "--node-name", node.name, "--tunnel", KIND.value, *options),
+            *(("--server", server) if server is not None else ()),
+            *("--node-name", node.name, "--tunnel", KIND.value, *options),
         ]
         self._inside = inside
         self._executed = executed

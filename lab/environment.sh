@@ -2,8 +2,9 @@
 # For ./demo and ./benchmark, which run namespaces with nodes in them: what the machine must have, and
 # a virtual environment with exactly this source, as operators install it, so without the extras.
 #
-# The caller sets `name`, which messages and the environment bear, and `here`, the checkout. What this
-# leaves behind is `environment`, a folder. It installs as root on Debian; elsewhere it says what is missing.
+# The caller sets `name`, which messages and the environment bear, and `here`, the checkout; and `also`, if
+# it needs more programs: each with its Debian package, as in wg:wireguard-tools. What this leaves behind is
+# `environment`, a folder. It installs as root on Debian; elsewhere it says what is missing.
 
 say() { printf '%s: %s\n' "$name" "$*" >&2; }
 give_up() { say "$@"; exit 1; }
@@ -20,6 +21,9 @@ missing_packages() {
     command -v wireguard-go >/dev/null || echo wireguard-go
     command -v ip >/dev/null || echo iproute2
     command -v ping >/dev/null || echo iputils-ping
+    for program in ${also:-}; do
+        command -v "${program%%:*}" >/dev/null || echo "${program#*:}"
+    done
 }
 
 packages=$(missing_packages | tr '\n' ' ')

@@ -32,7 +32,7 @@ SERVER_BACK = patience(45.0)
 FORMING = patience(30.0)
 """Seconds until daemons that were just started have done their first pass."""
 
-_INTERVAL = 0.05
+_INTERVAL = patience(0.05)
 
 Value = TypeVar("Value")
 

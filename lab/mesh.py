@@ -2,17 +2,18 @@
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 
 from attrs import frozen
 
 from lab.capture import Capture
 from lab.cluster import Cluster
 from lab.daemon import Daemon
+from lab.development import DevelopmentCluster
 from lab.eventually import FORMING, eventually, eventually_none
 from lab.namespaces import Namespace
 from lab.pinging import pings
-from lab.topology import MANAGEMENT, UNDERLAY, Node, Pod, Switch
+from lab.topology import MANAGEMENT, UNDERLAY, Node, Place, Pod, Switch
 
 _AT_ONCE = 18  # pings: all of three nodes
 
@@ -61,30 +62,36 @@ class Path:
 class Mesh:
     """A cluster without nodes; they `join`. `close` ends everything.
 
-    Its daemons, and overlayctl, are `executed` as a person does, or forked.
+    `cluster` is the kind of its API server, on the management network. Its daemons, and overlayctl,
+    are `executed` as a person does, or forked.
     """
 
-    def __init__(self, executed: bool = False) -> None:
+    def __init__(self, cluster: type[Cluster] = DevelopmentCluster, executed: bool = False) -> None:
         self.executed = executed
         self.underlay = Switch("underlay", UNDERLAY)
         self.management = Switch("management", MANAGEMENT)
-        self.cluster = Cluster(self.management)
+        self.cluster = cluster(self.management)
         self.capture = Capture(self.underlay.namespace)
         self.members: dict[int, Member] = {}
 
-    def add_machine(self, number: int, *options: str, name: str | None = None) -> Member:
+    def add_machine(
+        self,
+        number: int,
+        *options: str,
+        name: str | None = None,
+        pod_cidr: IPv4Network | None = None,
+    ) -> Member:
         """Wire a node up, without a Node in the cluster and with its daemon not started."""
-        node = Node(number, self.underlay, self.management, name)
-        member = Member(node, Daemon(node, self.cluster.url, *options, executed=self.executed))
+        node = Node(number, self.underlay, self.management, name, pod_cidr)
+        member = Member(node, self.cluster.daemon(node, *options, executed=self.executed))
         self.members[number] = member
         return member
 
     def join(self, *numbers: int) -> None:
-        """Let nodes join, all at once: the machine, its Node, its daemon."""
+        """Let nodes join, all at once: the Node, its machine, its daemon."""
         for number in numbers:
-            member = self.add_machine(number)
-            self.cluster.create(member.node)
-            member.daemon.start()
+            pod_cidr = self.cluster.admit(Place.of(number))
+            self.add_machine(number, pod_cidr=pod_cidr).daemon.start()
 
     def remove_machine(self, number: int) -> None:
         """Switch a node off for good. Its Node stays in the cluster."""
@@ -110,6 +117,7 @@ class Mesh:
         for number in list(self.members):
             self.remove_machine(number)
         self.capture.close()
+        self.cluster.close()
         self.underlay.close()
         self.management.close()
 

@@ -6,20 +6,18 @@ import signal
 import socket
 import subprocess
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import IO
 
 from lab import preloaded
 from lab.eventually import patience
 from lab.preloaded import Forked
+from lab.preloading import enter
 
-_UNSHARE = ("unshare", "--net", "--mount", "--uts", "--propagation", "private")
-_HOLD = """
-mount -t tmpfs run /run && mkdir /run/wireguard && : > /run/resolv.conf || exit 1
-[ ! -e /etc/resolv.conf ] || mount --bind /run/resolv.conf /etc/resolv.conf || exit 1
-hostname "$1" && ip link set lo up && echo ready && exec cat
-"""
-_CLONE_NEWNET = 0x40000000  # linux/sched.h
+_CLONE_FS = 0x00000200  # linux/sched.h: the root and working folder of a thread are its own
+_AT_ONCE = 4  # commands of one machine
 _LIMIT = patience(30.0)  # seconds for a command
 
 
@@ -36,15 +34,11 @@ class Namespace:
     def __init__(self, name: str) -> None:
         self.name = name
         self._processes: list[Process] = []
-        self._holder = subprocess.Popen(
-            [*_UNSHARE, "sh", "-c", _HOLD, "hold", name],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=True,
-        )
+        self._holder = preloaded.start(os.getpid(), ("-m", "lab.holding", name))
         assert self._holder.stdout is not None
         if self._holder.stdout.readline() != b"ready\n":
             raise RuntimeError(f"cannot make the namespaces of {name}")
+        self._inside = ThreadPoolExecutor(_AT_ONCE, initializer=_move, initargs=(self.pid,))
 
     @property
     def pid(self) -> int:
@@ -81,14 +75,17 @@ class Namespace:
         self, *command: str, given: str = "", limit: float = _LIMIT
     ) -> subprocess.CompletedProcess[str]:
         """Run a command to its end, whatever its exit status."""
-        return subprocess.run(
-            self.entering(command),
+        running = partial(
+            subprocess.run,
+            command,
             input=given,
             text=True,
             capture_output=True,
             cwd="/",
             timeout=limit,
         )
+        done: subprocess.CompletedProcess[str] = self._inside.submit(running).result()
+        return done
 
     def start(
         self, command: Sequence[str], log: IO[bytes] | None = None
@@ -124,12 +121,7 @@ class Namespace:
 
     def socket(self, kind: int, protocol: int = 0) -> socket.socket:
         """A socket of this machine's network, for use out there."""
-        with open("/proc/thread-self/ns/net") as ours, open(f"/proc/{self.pid}/ns/net") as theirs:
-            _enter_network(theirs.fileno())
-            try:
-                return socket.socket(socket.AF_INET, kind, protocol)
-            finally:
-                _enter_network(ours.fileno())
+        return self._inside.submit(socket.socket, socket.AF_INET, kind, protocol).result()
 
     def close(self) -> None:
         """End everything in here, the daemons' detached children too, and the namespaces."""
@@ -140,7 +132,8 @@ class Namespace:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue
-        self._holder.wait()
+        self._inside.shutdown()
+        end(self._holder, signal.SIGKILL)
 
     def running(self, name: str) -> list[int]:
         """The processes in here whose command has this name."""
@@ -181,9 +174,7 @@ def end(process: Process, number: int) -> None:
             stream.close()
 
 
-def _enter_network(descriptor: int) -> None:
-    """Move this thread into a network namespace (Python 3.11 has no os.setns)."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.setns(descriptor, _CLONE_NEWNET) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
+def _move(pid: int) -> None:
+    """Move this thread alone to where a process is: what it starts is there from the beginning."""
+    ctypes.CDLL(None).unshare(_CLONE_FS)
+    enter(pid)

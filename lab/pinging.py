@@ -20,8 +20,8 @@ def pings(machine: Namespace, address: IPv4Address) -> bool:
     """Whether one ping is answered within a second, or what that is on a slow machine."""
     question = os.urandom(16)
     with machine.socket(socket.SOCK_RAW, socket.IPPROTO_ICMP) as sender:
-        sender.connect((str(address), 0))
         try:
+            sender.connect((str(address), 0))
             sender.send(_packet(question))
         except OSError:
             return False  # no route, or one that refuses

@@ -21,13 +21,16 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import NoReturn
 
+from twisted.application.service import IServiceMaker
+from twisted.plugin import getPlugins
+
 LONGEST = 1 << 16
 """Bytes of an order."""
 
 _ALL_OF_IT = (
     *("overlayd.service", "overlayd.ctl.commands", "overlayd.testing.apiserver.__main__"),
     *("twisted.scripts.twistd", "twisted.scripts._twistd_unix", "twisted.internet.epollreactor"),
-    *("twisted.plugins.overlayd_plugin", "lab.topology"),
+    "lab.topology",
 )
 """Without the reactor itself: each process needs one of its own."""
 
@@ -39,6 +42,7 @@ def main() -> None:
     control = socket.socket(fileno=int(sys.argv[1]))
     for module in _ALL_OF_IT:
         import_module(module)
+    list(getPlugins(IServiceMaker))  # twistd asks them all for their names
     assert "twisted.internet.reactor" not in sys.modules
     gc.freeze()  # children do not look through what was imported
     program = _fork_for_orders(control)
@@ -76,13 +80,16 @@ def _begin(files: Sequence[int], beside: int) -> None:
     for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)
-    _enter(beside)
+    enter(beside)
     # It is ignored where the lab was started in the background of a script.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _enter(pid: int) -> None:
-    """Move into the namespaces of a process, and into its root folder."""
+def enter(pid: int) -> None:
+    """Move into the namespaces of a process, and into its root folder.
+
+    A thread that does it must have a root of its own.
+    """
     libc = ctypes.CDLL(None, use_errno=True)
     root = os.open(f"/proc/{pid}/root", os.O_RDONLY | os.O_DIRECTORY)
     files = {name: os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY) for name in _NAMESPACES}

@@ -13,6 +13,8 @@ import os
 import subprocess
 from ipaddress import IPv4Address, IPv4Network
 
+from attrs import frozen
+
 from lab.namespaces import Namespace
 
 UNDERLAY = IPv4Network("172.30.0.0/24")
@@ -110,19 +112,39 @@ route add default via {pod_cidr[1]}
         self.namespace.close()
 
 
+@frozen
+class Place:
+    """What a node is called, and what is its own."""
+
+    name: str
+    address: IPv4Address
+    pod_cidr: IPv4Network
+
+    @classmethod
+    def of(cls, number: int, name: str | None = None) -> "Place":
+        """That of a node whose addresses are all made of its number."""
+        pod_cidr = list(PODS.subnets(new_prefix=POD_PREFIX))[number]
+        return cls(name or f"node{number}", UNDERLAY[FIRST_HOST + number], pod_cidr)
+
+
 class Node:
     """A machine of the cluster: number 1, 2, ... with one pod behind its own bridge.
 
-    All its addresses are made of the number.
+    All its addresses are made of the number, but for those of its pods where a `pod_cidr` is given.
     """
 
     def __init__(
-        self, number: int, underlay: Switch, management: Switch, name: str | None = None
+        self,
+        number: int,
+        underlay: Switch,
+        management: Switch,
+        name: str | None = None,
+        pod_cidr: IPv4Network | None = None,
     ) -> None:
-        self.name = name or f"node{number}"
-        self.address = underlay.network[FIRST_HOST + number]
+        place = Place.of(number, name)
+        self.name, self.address = place.name, place.address
         self.overlay_address = OVERLAY[int(self.address) & int(OVERLAY.hostmask)]
-        self.pod_cidr = list(PODS.subnets(new_prefix=POD_PREFIX))[number]
+        self.pod_cidr = pod_cidr or place.pod_cidr
         self.namespace = Namespace(self.name)
         underlay.plug(self.namespace, "eth0", self.address)
         management.plug(self.namespace, "mgmt0", management.network[FIRST_HOST + number])

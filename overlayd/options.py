@@ -67,12 +67,7 @@ class Options(usage.Options):
             ",".join(map(str, DEFAULT_PODS)),
             "Pod networks, comma-separated; IPv4.",
         ),
-        (
-            "tunnel",
-            None,
-            "auto",
-            "WireGuard implementation: auto, kernel, userspace, external.",
-        ),
+        ("tunnel", None, "auto", "WireGuard implementation: auto, kernel, userspace, external."),
         ("mtu", None, None, "MTU of the device. [default: that of the underlay less 80]"),
         ("control", None, DEFAULT_CONTROL, "Socket for overlayctl. Another folder must exist."),
         ("server", None, None, "URL of the API server, if it needs no credentials."),

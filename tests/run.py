@@ -17,7 +17,8 @@ from pathlib import Path
 
 from attrs import frozen
 
-from lab import guest, private
+from lab import guest, image, private
+from lab.container import needs
 from lab.device import TUNNEL
 from lab.kubernetes.binaries import Missing, binaries
 from overlayd.model.settings import TunnelKind
@@ -113,12 +114,21 @@ def machine() -> Counts:
 
 
 def kernel() -> Counts:
-    """WireGuard in the kernel: of this machine, or where it has none of a guest, booted once."""
+    """WireGuard in the kernel: of this machine, or where it has none of a guest.
+
+    One boot runs them all; before it the guest itself is tested.
+    """
+    if kernel_has_wireguard():
+        return kernel_in(PRIVATE)
+    return trial("tests.guest") + kernel_in((*GUEST, *PRIVATE))
+
+
+def kernel_in(inside: Sequence[str]) -> Counts:
     mesh = sorted(path.stem for path in (ROOT / "tests/machine").glob("test_mesh_*.py"))
     return trial(
         "tests.kernel",
         *(f"tests.machine.{module}" for module in mesh if module not in WIREGUARD_GO),
-        inside=PRIVATE if kernel_has_wireguard() else [*GUEST, *PRIVATE],
+        inside=inside,
         environment={**os.environ, TUNNEL: TunnelKind.KERNEL.value},
     )
 
@@ -144,6 +154,16 @@ def cluster_lacks() -> str | None:
     return None
 
 
+def container() -> Counts:
+    """The mesh from the image, in containers as the manifests want them."""
+    return trial("tests.container", inside=[sys.executable, "-m", "lab.private"])
+
+
+def container_lacks() -> str | None:
+    """Build the image if it is not there, which takes minutes and says so."""
+    return needs.lacks() or image.lacks()
+
+
 def nothing() -> None:
     return None
 
@@ -154,6 +174,7 @@ TIERS = (
     Tier("services", lambda: trial("tests.services", "tests.apiserver"), nothing),
     Tier("machine", machine, private.machine_lacks),
     Tier("kernel", kernel, kernel_lacks),
+    Tier("container", container, container_lacks),
     Tier("cluster", cluster, cluster_lacks),
 )
 

@@ -4,6 +4,7 @@ export PATH
 . /run/settings.sh
 
 ln -sfn /proc/self/fd /dev/fd
+for file in stdin:0 stdout:1 stderr:2; do ln -sfn "/proc/self/fd/${file#*:}" "/dev/${file%:*}"; done
 mkdir -p /dev/pts /dev/shm /run/netns
 mount -t devpts devpts /dev/pts
 mount -t tmpfs shm /dev/shm

@@ -5,6 +5,6 @@
 builds it on a base that debootstrap makes, and prints where its files are.
 """
 
-from lab.image.build import Image, NotBuilt, build, built, lacks
+from lab.image.build import Image, NotBuilt, built, lacks
 
-__all__ = ["Image", "NotBuilt", "build", "built", "lacks"]
+__all__ = ["Image", "NotBuilt", "built", "lacks"]

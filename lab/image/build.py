@@ -120,11 +120,11 @@ def _build(root: Path, tag: str, scratch: Path, log: Path) -> tuple[str, dict[st
     stages = dockerfile.parse((CHECKOUT / "Dockerfile").read_text())
     secrets = write_secrets(scratch)
     try:
-        buildah = Buildah(scratch.parent / "image-store", scratch)
+        buildah = Buildah(scratch.parent / "images", scratch)
     except (Refused, FileNotFoundError) as error:
         _say(f"not by buildah ({error}): the same steps in roots of our own")
     else:
-        buildah.build(CHECKOUT, {stage.base for stage in stages}, secrets, tag, log)
+        buildah.build(CHECKOUT, stages, secrets, tag, log)
         return "buildah", buildah.unpack(tag, root)
     made, configuration = chroot.build(stages, CHECKOUT, secrets, scratch, log)
     made.rename(root)

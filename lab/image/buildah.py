@@ -2,11 +2,12 @@
 
 import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lab.image.base import base
+from lab.image.dockerfile import Stage
 
 _NAME = "localhost/overlayd"
 
@@ -36,23 +37,35 @@ class Buildah:
         raise Refused(errors[-1])
 
     def build(
-        self, context: Path, bases: set[str], secrets: Mapping[str, Path], tag: str, log: Path
+        self,
+        context: Path,
+        stages: Sequence[Stage],
+        secrets: Mapping[str, Path],
+        tag: str,
+        log: Path,
     ) -> None:
-        """Build the Dockerfile of a folder. What comes of it replaces what was built before.
+        """Build the Dockerfile of a folder, which has these stages, in place of earlier builds.
+
+        Each stage is an image with a name: what has none is pruned, and made anew the next time.
 
         :raises Refused: it failed; `log` has all that was printed.
         :raises lab.image.base.NoBase: what it builds on cannot be made.
         """
-        for name in bases:
+        for name in {stage.base for stage in stages}:
             self._import(name)
-        before = self._ours()
-        self._run(
-            *("build", "--isolation=chroot", "--network=host", "--pull=never", "--layers"),
-            *(f"--secret=id={name},src={path}" for name, path in secrets.items()),
-            *("--tag", f"{_NAME}:{tag}", str(context)),
-            log=log,
-        )
-        for old in before - {f"{_NAME}:{tag}"}:
+        before, names = self._ours(), set()
+        for number, stage in enumerate(stages):
+            last = stage is stages[-1]
+            name = f"{_NAME}:{tag}" if last else f"{_NAME}:{tag}-stage{number}"
+            self._run(
+                *("build", "--isolation=chroot", "--network=host", "--pull=never", "--layers"),
+                *(f"--secret=id={name},src={path}" for name, path in secrets.items()),
+                *(() if last else ("--target", stage.name)),
+                *("--tag", name, str(context)),
+                log=log,
+            )
+            names.add(name)
+        for old in before - names:
             self._run("rmi", old)
         self._run("rmi", "--prune")
 
@@ -89,7 +102,8 @@ class Buildah:
     def _run(self, *arguments: str, log: Path | None = None) -> str:
         done = subprocess.run([*self._command, *arguments], capture_output=True, text=True)
         if log is not None:
-            log.write_text(done.stdout + done.stderr)
+            with log.open("a") as file:
+                file.write(done.stdout + done.stderr)
         if done.returncode != 0:
             said = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
             raise Refused(f"buildah {arguments[0]} failed: {said[-1]}")

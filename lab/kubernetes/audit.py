@@ -23,6 +23,8 @@ POLICY = {
 }
 """Everything, and of writes to Nodes also what was sent and what came of it."""
 
+_BEGUN = b'"stage":"ResponseStarted"'
+
 
 @frozen
 class Asked:
@@ -67,10 +69,10 @@ class AuditLog:
 
     def since(self, mark: int = 0) -> list[Asked]:
         """What was asked after a mark, in the order of the answers."""
-        seen: set[str] = set()
+        # A watch has an event at its beginning and one at its end, which may come long after.
+        seen = self._begun_before(mark)
         found = []
         for event in self._events(mark):
-            # A watch has an event at its beginning and one at its end.
             if event["auditID"] not in seen:
                 seen.add(event["auditID"])
                 found.append(_asked(event))
@@ -83,6 +85,12 @@ class AuditLog:
             for asked in self.since(mark)
             if user in ("", asked.user)
         )
+
+    def _begun_before(self, mark: int) -> set[str]:
+        """The watches that were under way, or over, at a mark."""
+        with self._path.open("rb") as log:
+            begun = [line for line in log.read(mark).splitlines() if _BEGUN in line]
+        return {json.loads(line)["auditID"] for line in begun}
 
     def _events(self, mark: int) -> Iterator[dict[str, Any]]:
         with self._path.open("rb") as log:

@@ -28,8 +28,8 @@ _PACKAGES = {
 }
 _USUAL = Path("/usr/local/kubebuilder/bin")
 _HOW_TO_GET = (
-    "set KUBEBUILDER_ASSETS to what `setup-envtest use -p path` prints, or install Go {wanted} or "
-    "newer, which builds the programs once"
+    "install Go {wanted} or newer, which builds it once, or set KUBEBUILDER_ASSETS to a folder "
+    "that holds it (`setup-envtest use -p path` prints one, without kube-controller-manager)"
 )
 
 

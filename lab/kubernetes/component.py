@@ -14,7 +14,7 @@ from lab.namespaces import end
 Start = Callable[[Sequence[str], IO[bytes]], subprocess.Popen[bytes]]
 """Starts a command as the leader of a process group; what it prints goes to the file."""
 
-START_LIMIT = 90.0
+START_LIMIT = 240.0
 """Seconds until a program has to answer: the machine may have much else to do."""
 
 _BELOW_CLIENTS = (20_000, 32_000)

@@ -61,9 +61,13 @@ def foreign_device(settings: Settings, observed: Observed) -> State:
 
 
 def something_is_ours(settings: Settings, observed: Observed) -> bool:
-    """Whether a daemon of ours has worked on this machine since it started."""
+    """Whether a daemon of ours has worked on this machine since it started.
+
+    A bare link under our name does not tell: the tunnel of another process has one from its start.
+    """
+    link = observed.links.get(settings.wg_dev)
     return bool(
-        settings.wg_dev in observed.links
+        (link is not None and _is_marked(link, observed))
         or observed.rules
         or any(route.protocol == PROTOCOL for route in observed.routes)
     )

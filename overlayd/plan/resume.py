@@ -17,6 +17,10 @@ STREAMS = 2
 """Streamed lists in a row that do not come to their end before lists are read in pages for good:
 what stands between us and the server may hold a stream back for ever."""
 
+STRANGE = (401, 403)
+"""What a server answers to those it does not know: its store may be a new one, where they are not
+known yet, and where a watch from a version of the old one would be silent for long."""
+
 LONGEST_RETRY_AFTER = 300.0
 """Seconds. A server that asks for more is asked again earlier: nobody means an hour."""
 
@@ -163,7 +167,7 @@ def _turned(cursor: Cursor, ending: Ending) -> Cursor:
         case How.NO_ANSWER:
             return evolve(cursor, suspicious=True)
         case How.REFUSED:
-            suspicious = cursor.suspicious or ending.status >= 500
+            suspicious = cursor.suspicious or ending.status in STRANGE or ending.status >= 500
             return evolve(cursor, version=seen, suspicious=suspicious)
         case How.EXPIRED | How.NO_EVENT:
             return evolve(cursor, version=seen, must_list=True)

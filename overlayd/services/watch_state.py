@@ -50,8 +50,7 @@ class WatchState:
                 self._up_since = now
             return
         self._up_since = None
-        told = self._complaint
-        if told is None or (told.how, told.status) != (ending.how, ending.status):
+        if self._complaint is None or _matter(self._complaint) != _matter(ending):
             self._log.warn("not following the Nodes: {reason}", reason=ending.reason)
         self._complaint = ending
 
@@ -64,3 +63,8 @@ class WatchState:
             lists=self._lists,
             watches=self._watches,
         )
+
+
+def _matter(ending: Ending) -> tuple[How, int, str]:
+    """What is complained of. Where no answer came the words are ours, and tell what to look at."""
+    return ending.how, ending.status, ending.reason if ending.how is How.NO_ANSWER else ""

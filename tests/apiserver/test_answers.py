@@ -30,7 +30,9 @@ class AnswerFaultTests(FaultCase):
             self.assertEqual(reply.headers["Retry-After"], "7")
             self.assertEqual(status["details"]["retryAfterSeconds"], 7)
         self.assertEqual(self.api.list().status, 200)
-        self.assertRefused(self.api.list(watch="true"), 429, "TooManyRequests")
+        crowded = self.api.list(watch="true")
+        self.assertEqual(crowded.status, 429)
+        self.assertEqual(crowded.body, b"Too many requests, please try again later.\n")
 
     def test_tokens(self) -> None:
         """Tokens can be asked for, and changed, while a watch that is open goes on."""

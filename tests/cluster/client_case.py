@@ -44,7 +44,7 @@ class ClientCase(SynchronousTestCase):
 
     def access(self, user: User) -> Access:
         """As the daemon finds it by --kubeconfig."""
-        path = self.users.write_kubeconfig(self.name, user)
+        path = self.users.write_kubeconfig(f"{self.name}-{uuid4().hex[:6]}", user)
         return find_access(None, str(path), {})
 
     def api(self, access: Access | None = None) -> ApiServer:

@@ -1,7 +1,10 @@
 """A cluster on which `kubectl apply -k k8s` was done, and those who ask its API server."""
 
 import atexit
+import json
+import shutil
 import ssl
+import tempfile
 from functools import cache
 from pathlib import Path
 from unittest import SkipTest
@@ -55,6 +58,25 @@ class Installation:
 
     def apply(self, folder: Path = MANIFESTS) -> str:
         return self.kubectl("apply", "-k", str(folder))
+
+    def on_top(self, literal: str, manifests: Path = MANIFESTS, image: str = "overlayd") -> Path:
+        """A kustomization on top, of a checkout beside it, with one option or another image."""
+        folder = Path(tempfile.mkdtemp(dir=self.plane.folder))
+        shutil.copytree(MANIFESTS, folder / "k8s")
+        own = {
+            "resources": [f"k8s/{manifests.relative_to(MANIFESTS)}"],
+            "images": [{"name": "overlayd", "newName": image}],
+            "configMapGenerator": [
+                {
+                    "name": "overlayd-config",
+                    "namespace": NAMESPACE,
+                    "behavior": "merge",
+                    "literals": [literal],
+                }
+            ],
+        }
+        (folder / "kustomization.yaml").write_text(json.dumps(own))  # JSON is YAML
+        return folder
 
     def daemon(self, node: str) -> Client:
         """Who has the token of a daemon's pod on that node."""

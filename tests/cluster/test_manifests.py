@@ -57,22 +57,9 @@ class ManifestsTests(SynchronousTestCase):
 
     def test_networks_of_ones_own(self) -> None:
         """A kustomization on top changes the one place, and daemon and policy follow."""
-        folder = MANIFESTS.parent / self.mktemp()
-        folder.mkdir(parents=True)
-        up = "../" * len(folder.relative_to(MANIFESTS.parent).parts)
-        own = {
-            "resources": [f"{up}k8s"],
-            "images": [{"name": "overlayd", "newName": "registry.example/overlayd"}],
-            "configMapGenerator": [
-                {
-                    "name": "overlayd-config",
-                    "namespace": NAMESPACE,
-                    "behavior": "merge",
-                    "literals": ["OVERLAYD_OVERLAY_CIDR=100.99.0.0/16"],
-                }
-            ],
-        }
-        (folder / "kustomization.yaml").write_text(json.dumps(own))
+        folder = self.cluster.on_top(
+            "OVERLAYD_OVERLAY_CIDR=100.99.0.0/16", image="registry.example/overlayd"
+        )
         self.addCleanup(self.cluster.wait_until_judged)
         self.addCleanup(self.cluster.apply)
         if self.cluster.admin.get("own").status == 404:

@@ -1,8 +1,10 @@
 """What the Nodes' list and watch make of the answers of Kubernetes' own API server."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
+from threading import Event
 
 from kubernetes.client import (
     V1Node,
@@ -10,9 +12,12 @@ from kubernetes.client import (
 )
 
 from lab.eventually import eventually
+from overlayd.kube.config.access import Access
 from overlayd.kube.listing import PAGE
+from overlayd.kube.nodes import Report
 from overlayd.kube.own_node import write_annotations
-from overlayd.plan.resume import Attempt, How, Step
+from overlayd.kube.transport.api import Answer
+from overlayd.plan.resume import Attempt, Ending, How, Step
 from tests.cluster.client_case import ClientCase
 from tests.cluster.plane import NAMESPACE
 
@@ -20,7 +25,7 @@ APPLIED = 20.0
 """Seconds until the server acts on an object that tells it how to be."""
 
 
-NO_SHARE = """
+ONE_PLACE = """
 apiVersion: flowcontrol.apiserver.k8s.io/v1
 kind: PriorityLevelConfiguration
 metadata: {{name: {name}}}
@@ -42,6 +47,12 @@ spec:
   - subjects: [{{kind: User, user: {{name: "{user}"}}}}]
     resourceRules: [{{verbs: ["*"], apiGroups: ["*"], resources: ["*"], clusterScope: true}}]
 """
+
+
+def asked_to_wait(ask: Callable[[], Ending | Answer]) -> float | None:
+    """The seconds for which a refusal of too many requests asks; None for another answer."""
+    answer = ask()
+    return answer.retry_after if answer.status == 429 else None
 
 
 class ListTests(ClientCase):
@@ -103,28 +114,50 @@ class WatchTests(ClientCase):
 
 class OverloadTests(ClientCase):
     def test_slow_down(self) -> None:
-        """Where the server gives us no share of itself, it says 429 and how long to wait."""
-        token = self.token("many")
-        api = self.api(self.access({"token": token}))
-        session = self.session(api)
-        with self.no_share(f"system:serviceaccount:{NAMESPACE}:many"):
-            run = partial(session.run, Attempt(Step.STREAM), None, 5, self.reports.append)
-            eventually(APPLIED, "the server asks us to slow down", lambda: run().status == 429)
-            ending = run()
-            self.assertEqual((ending.how, ending.retry_after), (How.REFUSED, 1.0))
-            answer = write_annotations(api, self.name, {"a": "1"})
-            self.assertEqual((answer.status, answer.retry_after), (429, 1.0))
+        """Where the server has no place for us, it says 429 and how long to wait."""
+        user = self.access({"token": self.token("many")})
+        run = partial(self.session(self.api(user)).run, Attempt(Step.STREAM), None, 5, self.heard)
+        write = partial(write_annotations, self.api(user), self.name, {"a": "1"})
+
+        with self.one_place(f"system:serviceaccount:{NAMESPACE}:many"), self.taken(user):
+            for ask in (run, write):
+                wish = eventually(APPLIED, "the server says 429", partial(asked_to_wait, ask))
+                assert wish is not None
+                self.assertGreaterEqual(wish, 1.0)
         eventually(APPLIED, "it takes us again", lambda: run().how is How.LISTED)
 
     @contextmanager
-    def no_share(self, user: str) -> Iterator[None]:
-        """Let a user's requests be refused as those of too many are."""
-        objects = NO_SHARE.format(name=self.name, user=user)
+    def one_place(self, user: str) -> Iterator[None]:
+        """Let a user's requests be refused while one of them is being answered."""
+        objects = ONE_PLACE.format(name=self.name, user=user)
         self.kubectl("apply", objects)
         try:
             yield
         finally:
             self.kubectl("delete", objects)
+
+    @contextmanager
+    def taken(self, user: Access) -> Iterator[None]:
+        """Ask again and again for what the server waits for: it keeps one place for seconds."""
+        session = self.session(self.api(user))
+        asked = Attempt(Step.LIST, str(int(self.version()) + 1_000_000))
+        over = Event()
+
+        def ask() -> None:
+            while not over.is_set():
+                session.run(asked, None, 5, self.heard)
+
+        with ThreadPoolExecutor(1) as pool:
+            asking = pool.submit(ask)
+            try:
+                yield
+            finally:
+                over.set()
+                session.abort()
+        asking.result()
+
+    def heard(self, report: Report) -> None:
+        """What comes does not matter here."""
 
     def kubectl(self, verb: str, objects: str) -> None:
         done = self.users.kubectl(verb, "-f", "-", given=objects)

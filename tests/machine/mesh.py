@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import ClassVar
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from lab import private
+from lab.cluster import Cluster
+from lab.development import DevelopmentCluster
 from lab.eventually import (
     CLUSTER,
     REPAIR_UNANNOUNCED,
@@ -23,21 +26,21 @@ NODES = (1, 2, 3)
 
 _LOG_LINES = 20
 
-_shared: list[Mesh] = []
+_shared: dict[type[Cluster], Mesh] = {}
 
 
-def _whole_mesh(executed: bool) -> Mesh:
+def _whole_mesh(kind: type[Cluster], executed: bool) -> Mesh:
     """The mesh that the tests before left, if it is whole; otherwise a new one."""
-    if _shared and _shared[0].executed is not executed:
-        _shared.pop().close()
-    if _shared:
+    if kind in _shared and _shared[kind].executed is not executed:
+        _shared.pop(kind).close()
+    if kind in _shared:
         try:
-            _shared[0].wait_until_whole(CLUSTER)
-            return _shared[0]
+            _shared[kind].wait_until_whole(CLUSTER)
+            return _shared[kind]
         except AssertionError:
-            _shared.pop().close()
-    mesh = Mesh(executed)
-    _shared.append(mesh)
+            _shared.pop(kind).close()
+    mesh = Mesh(kind, executed)
+    _shared[kind] = mesh
     mesh.cluster.start()
     mesh.join(*NODES)
     mesh.wait_until_whole()
@@ -45,15 +48,16 @@ def _whole_mesh(executed: bool) -> Mesh:
 
 
 class MeshTestCase(SynchronousTestCase):
-    """A mesh of three nodes, whole at the start of each test."""
+    """A mesh of three nodes, whole at the start of each test; `kind` is its API server's."""
 
+    kind: ClassVar[type[Cluster]] = DevelopmentCluster
     skip = private.missing()
     executed = False
     """Whether the tests are about `twistd overlayd` and `overlayctl` as processes."""
 
     def setUp(self) -> None:
         # A slow machine needs half a minute to execute one of them.
-        self.mesh = _whole_mesh(self.executed and patience(1.0) == 1.0)
+        self.mesh = _whole_mesh(type(self).kind, self.executed and patience(1.0) == 1.0)
         self.cluster = self.mesh.cluster
         self.one, self.two, self.three = (self.mesh.members[number] for number in NODES)
 
@@ -62,8 +66,13 @@ class MeshTestCase(SynchronousTestCase):
 
         For a test that lets nodes leave: of many in a minute, the daemons hold the last.
         """
-        _shared.remove(self.mesh)
-        self.mesh.close()
+        _shared.pop(type(self).kind).close()
+
+    @property
+    def development(self) -> DevelopmentCluster:
+        """The development API server, for its own faults."""
+        assert isinstance(self.cluster, DevelopmentCluster)
+        return self.cluster
 
     @contextmanager
     def fault_on(self, member: Member) -> Iterator[None]:

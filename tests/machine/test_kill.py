@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 from random import Random, SystemRandom
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -16,13 +17,14 @@ from lab.flow import Flow
 from lab.mesh import Mesh, paths
 from overlayd.model.keys import PrivateKey
 from overlayd.model.node import KEY_ANNOTATION
-from tests.machine.forks import Forks
 
 INSTANTS = 50
 GHOSTS = 10
 
-SOCKET = "/run/wireguard/wg0.sock"
+SOCKET = Path("wireguard/wg0.sock")
 """Half of the instants count from when the device is there: on a slow machine most come before."""
+
+LIMIT = 10.0  # seconds for it to be there
 
 
 class KillTests(SynchronousTestCase):
@@ -41,7 +43,6 @@ class KillTests(SynchronousTestCase):
         self.mesh.wait_until_whole()
         self.one = self.mesh.add_machine(1)
         self.cluster.create(self.one.node)
-        self.forks = Forks(self.one.node, self.cluster.url)
         self.health = Health(self.cluster)
 
     def test_fifty_instants_of_a_cold_join(self) -> None:
@@ -51,7 +52,7 @@ class KillTests(SynchronousTestCase):
         """
         seed = int(os.environ.get("OVERLAYD_SEED") or SystemRandom().randrange(10**6))
         sys.stdout.write(f"the instants come from OVERLAYD_SEED={seed}\n")
-        random = Random(seed)
+        random, run = Random(seed), self.one.node.namespace.run_folder
         seen: Counter[str] = Counter()
         with Flow(self.mesh.members[2].pod, self.mesh.members[3].pod) as flow:
             self._join()  # and once more: the first one is slow
@@ -59,11 +60,11 @@ class KillTests(SynchronousTestCase):
             took = self._join()
             for number in range(INSTANTS):
                 self._leave()
-                once, longest = random.choice((("/", took), (SOCKET, took / 4)))
+                once, longest = random.choice(((run, took), (run / SOCKET, took / 4)))
                 instant = random.uniform(0.0, longest)
-                self.forks.run(instant, once)
+                self._run_for(instant, once)
                 seen[self._reached()] += 1
-                self.forks.start()
+                self.one.daemon.start()
                 when = f"kill {number}, {instant:.3f} s after {once} was there, seed {seed}"
                 self._wait_until_whole(when)
             there, back = flow.finish()
@@ -75,7 +76,7 @@ class KillTests(SynchronousTestCase):
     def _join(self) -> float:
         """Join without being killed; how long it took until the node was announced."""
         began = time.monotonic()
-        self.forks.start()
+        self.one.daemon.start()
         eventually(FORMING, "the node is announced", self._announced)
         took = time.monotonic() - began
         self._wait_until_whole("never killed")
@@ -83,12 +84,21 @@ class KillTests(SynchronousTestCase):
 
     def _leave(self) -> None:
         """Leave nothing of the daemon on the node, and a new Node in the cluster."""
-        self.forks.kill()
+        self.one.daemon.kill()
         self.one.run("ip", "link", "del", "wg0")
         self.one.run("ip", "rule", "flush", "protocol", "87")
         self.one.node.forward(False)
         self.cluster.delete(self.one.name)
         self.cluster.create(self.one.node)
+
+    def _run_for(self, seconds: float, once: Path) -> None:
+        """Run a daemon and kill it so long after something is there."""
+        self.one.daemon.start()
+        limit = time.monotonic() + LIMIT
+        while not once.exists() and time.monotonic() < limit:
+            time.sleep(0.001)
+        time.sleep(seconds)
+        self.one.daemon.kill()
 
     def _reached(self) -> str:
         """How far the daemon had come that was killed."""

@@ -71,14 +71,14 @@ class BrakeTests(MeshTestCase):
         """Let the server come back with other data."""
         self.cluster.kill()
         self.wait_until_missed()
-        self.cluster.restore(other)
+        self.development.restore(other)
         self.cluster.start()
 
     def _is_announced(self) -> bool:
         return KEY_ANNOTATION in self.cluster.get("node1")["metadata"].get("annotations", {})
 
     def _version(self) -> int:
-        version: int = self.cluster.state()["version"]
+        version: int = self.development.state()["version"]
         return version
 
     def test_one_may_go(self) -> None:
@@ -114,7 +114,7 @@ class BrakeTests(MeshTestCase):
         before = self._lists()
         with self._nothing_is_lost():
             left = [self.cluster.get("node1"), node_document(newcomer)]
-            self.cluster.replace(left, self._version() + NEWER)
+            self.development.replace(left, self._version() + NEWER)
             self._wait_until_held(*held)
             self.assertGreater(self._lists(), before)
             self.assertEqual(self._had()[newcomer.key], newcomer.prefixes)
@@ -181,7 +181,7 @@ class BrakeTests(MeshTestCase):
     def test_a_restart(self) -> None:
         """A daemon that starts while peers are held, and knows nothing of it, holds them too."""
         with self._nothing_is_lost():
-            self.cluster.replace([self.cluster.get("node1")], self._version() + NEWER)
+            self.development.replace([self.cluster.get("node1")], self._version() + NEWER)
             self._wait_until_held(*self.keys)
             self.one.daemon.kill()
             self.one.daemon.start()

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from lab.daemon import Daemon
 from lab.eventually import FORMING, REPAIR_UNANNOUNCED, eventually, eventually_none, patience
 from lab.flow import Flow
 from lab.mesh import Member
@@ -73,7 +72,7 @@ class FightTests(MeshTestCase):
         """
         self.one.run("mkdir", "-m", "700", "/run/second")
         options = ("--control", "/run/second/control.sock", "--mtu", "1300")
-        second = Daemon(self.one.node, self.cluster.url, *options)
+        second = self.cluster.daemon(self.one.node, *options)
         with self.fault_on(self.one), Flow(self.one.pod, self.two.pod) as flow:
             second.start()
             try:

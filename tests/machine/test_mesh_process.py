@@ -1,6 +1,5 @@
 """wireguard-go, the process behind a node's device, ends; a device of the kernel has none."""
 
-from lab.daemon import Daemon
 from lab.eventually import FORMING, REPAIR, eventually
 from tests.machine.mesh import MeshTestCase
 from tests.machine.processes import kill, tunnel_process
@@ -30,7 +29,7 @@ class ContainerTests(MeshTestCase):
         with self.fault_on(self.one):
             self.one.daemon.stop()
             self.one.run("ip", "link", "del", "wg0")
-            container = Daemon(self.one.node, self.cluster.url, inside=CONTAINER)
+            container = self.cluster.daemon(self.one.node, inside=CONTAINER)
             for _ in range(2):
                 container.start()
                 eventually(FORMING, "the daemon is ready", container.ready)

@@ -70,7 +70,7 @@ class RefusalTests(MeshTestCase):
         self.four.daemon.device.make()
         self.four.run("ip", "addr", "add", "192.0.2.1/24", "dev", "wg0")
         before = self.four.run("ip", "-d", "addr", "show", "dev", "wg0")
-        daemon = Daemon(self.four.node, self.cluster.url, "--wg-dev", "wg1")
+        daemon = self.cluster.daemon(self.four.node, "--wg-dev", "wg1")
         daemon.start()
         eventually(FORMING, "the daemon is ready", daemon.ready)
         self.wait_until_whole()

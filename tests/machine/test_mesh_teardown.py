@@ -83,7 +83,7 @@ class TeardownTests(MeshTestCase):
 
     def _keeps_out(self) -> None:
         """Whatever happens next, the daemon makes nothing and says why. It follows no Nodes."""
-        eventually(CLUSTER, "two watch", lambda: self.cluster.state()["open_watches"] == 2)
+        eventually(CLUSTER, "two watch", lambda: self.development.state()["open_watches"] == 2)
         self.cluster.patch(self.two.name, {"metadata": {"labels": {"touched": "yes"}}})
         self.one.run("ip", "link", "add", "wg0", "type", "bridge")
         self.one.run("ip", "link", "del", "wg0")

@@ -89,8 +89,8 @@ class TimeTests(MeshTestCase):
     def _watches(self) -> None:
         """A watch that was reset is begun again after a while, and hears of a new Node."""
         key = PrivateKey.generate().public()
-        self.cluster.reset_watches()
-        eventually(SERVER_BACK, "all watch", lambda: self.cluster.state()["open_watches"] == 3)
+        self.development.reset_watches()
+        eventually(SERVER_BACK, "all watch", lambda: self.development.state()["open_watches"] == 3)
         self.cluster.request("POST", "/api/v1/nodes", _announced("new", key))
         eventually(CLUSTER, "it is a peer", lambda: key in (self._peers(self.one) or ()))
         self.cluster.delete("new")

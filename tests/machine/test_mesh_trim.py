@@ -112,8 +112,8 @@ class TrimTests(MeshTestCase):
             nodes = {document["metadata"]["name"]: document for document in self.cluster.nodes()}
             newcomers = [node_document(BareNode(number)) for number in range(1, 101)]
             yield nodes
-            version = self.cluster.state()["version"] + NEWER
-            self.cluster.replace([*nodes.values(), *newcomers], version)
+            version = self.development.state()["version"] + NEWER
+            self.development.replace([*nodes.values(), *newcomers], version)
             self._wait_for(self.three, CONTESTED)
             packets.carry()
             report, arrived = packets.finish()

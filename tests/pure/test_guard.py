@@ -75,6 +75,11 @@ class OwnershipTests(SynchronousTestCase):
         self.assert_ours(with_address(there, "wg0", "fe80::1/64"), "mark link wg0 as ours")
         self.assertNotIn("make device wg0", texts(planned(there, inventory())))
 
+    def test_a_bare_link_is_no_work_of_ours(self) -> None:
+        """That of a wireguard-go which another pod runs is there before all has been checked."""
+        there = evolve(with_link(bare_machine(), WG0), device=NO_DEVICE)
+        self.assertEqual(planned(there, None).changes, ())
+
     def test_anything_on_it_makes_it_foreign(self) -> None:
         """A peer, an address, a key, another alias or kind: somebody uses it."""
         there = evolve(with_link(bare_machine(), WG0), device=NO_DEVICE)

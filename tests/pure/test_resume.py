@@ -74,15 +74,9 @@ class ResumeTests(SynchronousTestCase):
         """A watch that broke off or fell silent resumes from the last whole event."""
         self.assertEqual(attempt_after(moved(How.BROKE_OFF, "103")), Attempt(Step.WATCH, "103"))
 
-    def test_unauthorized(self) -> None:
-        """A 401 resumes from the last version, with back-off."""
-        ending = Ending(How.REFUSED, version="100", status=401)
-        self.assertEqual(attempt_after(ending), RESUME)
-        self.assertEqual(delay_after(ending, evolve(FOLLOWING, failures=3)), backoff(3))
-
     def test_other_refusals(self) -> None:
-        """A 403, 404, 409 or 422 is tried again with the same back-off."""
-        for status in (403, 404, 409, 422):
+        """A 404, 409 or 422 is tried again with the same back-off."""
+        for status in (404, 409, 422):
             ending = Ending(How.REFUSED, version="100", status=status)
             self.assertEqual(attempt_after(ending), RESUME)
             self.assertEqual(delay_after(ending, evolve(FOLLOWING, failures=3)), backoff(3))
@@ -230,6 +224,13 @@ class ForeignHistoryTests(SynchronousTestCase):
         self.assertEqual(
             attempt_after(Ending(How.PROBED, version="109"), cursor), Attempt(Step.WATCH, "109")
         )
+
+    def test_strangers(self) -> None:
+        """So it is after a 401 or 403: a store that is made anew knows nobody at first."""
+        for status in (401, 403):
+            ending = Ending(How.REFUSED, version="100", status=status)
+            self.assertEqual(attempt_after(ending), PROBE)
+            self.assertEqual(delay_after(ending, evolve(FOLLOWING, failures=3)), backoff(3))
 
     def test_silent_watch(self) -> None:
         """So it is after a watch that ended, in whatever way, without one event or bookmark."""

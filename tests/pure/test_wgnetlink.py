@@ -140,7 +140,7 @@ class ParseTests(SynchronousTestCase):
         peer = Peer(A, HOME, frozenset(many(3000)), keepalive=5)
         messages = render(Device(None, 0, {A: peer, B: Peer(B)}), None, cut=700)
         self.assertEqual(len(messages), 5)
-        self.assertEqual(dict(parse(messages).device.peers), {A: peer, B: Peer(B)})
+        self.assertTrue(dict(parse(messages).device.peers) == {A: peer, B: Peer(B)})
 
     def test_malformed(self) -> None:
         """A malformed value is named and not shown."""
@@ -233,20 +233,21 @@ class RequestTests(SynchronousTestCase):
         messages = [*requests("wg0", [PeerStep(A, prefixes=prefixes, endpoint=HOME)])]
         told = [peer for message in messages for peer in peers_in(message)]
         self.assertGreater(len(messages), 1)
-        self.assertEqual([p for peer in told for p in prefixes_in(peer)], prefixes)
+        self.assertTrue([p for peer in told for p in prefixes_in(peer)] == prefixes)
         self.assertEqual([peer.get(3) for peer in told], [None, *[number(UPDATE_ONLY)] * 6])
         self.assertEqual([4 in peer for peer in told], [True, *[False] * 6])
 
-    @settings(deadline=None, max_examples=50)
-    @given(st.lists(st.integers(0, 2500), max_size=40))
+    @settings(deadline=None, max_examples=20)
+    @given(st.lists(st.sampled_from((0, 1, 999, 1000, 1001, 2000)), max_size=8))
     def test_messages_are_full_and_no_fuller(self, sizes: list[int]) -> None:
         """Every message fits, all the prefixes are in them in their order, and few are needed."""
-        steps: list[Step] = [PeerStep(A, prefixes=many(size)) for size in sizes]
+        prefixes = many(2000)
+        steps: list[Step] = [PeerStep(A, prefixes=prefixes[:size]) for size in sizes]
         messages = [*requests("wg0", steps)]
         for message in messages:
             self.assertLessEqual(len(message), FULL + 50)
         told = [p for m in messages for peer in peers_in(m) for p in prefixes_in(peer)]
-        self.assertEqual(told, [p for size in sizes for p in many(size)])
+        self.assertTrue(told == [p for size in sizes for p in prefixes[:size]])
         self.assertLessEqual(len(messages), 1 + 2 * sum(map(len, messages)) // FULL)
 
     @settings(deadline=None)

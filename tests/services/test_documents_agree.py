@@ -52,6 +52,15 @@ class DocumentsTests(SynchronousTestCase):
             if default is not None:
                 self.assertIn(f"| `{default}` |", rows[name])
 
+    def test_tunnels(self) -> None:
+        """README and `--help` name the same kinds of tunnel."""
+        row = re.search(r"^\| `--tunnel` \| `[A-Z_]+` \| (.*) \|$", README, re.MULTILINE)
+        assert row is not None
+        usage = " ".join(Options({}).getUsage().split())
+        said = re.search(r"WireGuard implementation: ([a-z, ]+)\.", usage)
+        assert said is not None
+        self.assertEqual(set(re.findall(r"`([a-z]+)`", row[1])), set(said[1].split(", ")))
+
     def test_readme_lists_every_annotation(self) -> None:
         """The table of annotations is the wire contract."""
         section = README.partition("### Annotations")[2].partition("## Compared")[0]

@@ -203,6 +203,15 @@ class StreamTests(ReachingTestCase):
         self.addCleanup(stream.close)
         self.assertIn("nothing came", str(self.assertRaises(Unreachable, stream.read)))
 
+    def test_silence_under_tls(self) -> None:
+        """So does one under TLS, and it is said in the same words."""
+        self.server.answer = lambda _: Reply(200, b"x", {"Content-Length": "2"})
+        stream = self.reach(kubeconfig(self.server.url, self.trusting)).stream("/", {}, idle=0.5)
+        self.addCleanup(stream.close)
+        self.assertEqual(stream.read(), b"x")
+        error = self.assertRaises(Unreachable, stream.read)
+        self.assertEqual(str(error), f"{self.server.url}: nothing came in time")
+
     def test_connection_is_kept(self) -> None:
         """After a stream that was read to its end its connection serves the next request."""
         server = self.serve(lambda r: Reply(200, b"x"))

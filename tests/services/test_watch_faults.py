@@ -85,7 +85,10 @@ class QuietTests(FaultCase):
 class AnswerTests(FaultCase):
     @coroutine
     async def test_refused(self) -> None:
-        """Refusals back off, obey Retry-After, and are told once; 5xx are followed by a probe."""
+        """Refusals back off, obey Retry-After, and are told once.
+
+        A 403 and a 5xx are followed by a probe.
+        """
         await self.follow()
         for status, retry_after in (
             (403, None),
@@ -106,7 +109,7 @@ class AnswerTests(FaultCase):
             await self.backs_off(*(max(backoff(n), retry_after or 0.0) for n in (1, 2, 3)))
             await self.goes_on()
             asked = {what: count - before[what] for what, count in self.asked().items()}
-            probes = 3 if status >= 500 else 0
+            probes = 3 if status == 403 or status >= 500 else 0
             self.assertEqual(asked, {"lists": 0, "probes": probes, "watches": 4}, status)
             await self.until(lambda told=told: len(self.log()) > told + 1)  # type: ignore[misc]
             lost, again = self.log()[told:]
@@ -204,5 +207,19 @@ class TokenTests(FaultCase):
         self.write("token", b"new")
         self.clock.advance(backoff(2))
         await self.goes_on()
-        self.assertEqual(self.asked(), {"lists": 1, "probes": 0, "watches": 3})
+        self.assertEqual(self.asked(), {"lists": 1, "probes": 2, "watches": 2})
         await self.told(LOST + "the API server does not accept our credentials", AGAIN)
+
+    @coroutine
+    async def test_another_store(self) -> None:
+        """A store that is made anew knows no token at first: what it has is listed soon after."""
+        await self.follow()
+        self.server.fault("set-tokens", tokens=["new"])
+        self.server.fault("replace-history", version=1, nodes=[])
+        self.server.fault("end-watches")
+        await self.backs_off(backoff(0))
+        await self.waits(backoff(1))
+        self.write("token", b"new")
+        self.clock.advance(backoff(1))
+        await self.until(lambda: not self.inventories[-1].nodes)
+        self.assertEqual(self.asked(), {"lists": 2, "probes": 1, "watches": 1})

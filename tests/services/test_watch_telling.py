@@ -18,10 +18,11 @@ class TellingTests(WatchCase):
             page([node("a")], 10),
             Streamed([bookmark(11)]),
             *[refusal(403, "no")] * 3,
+            page([], 11),  # where its history stands
             Streamed([bookmark(12)]),
             Streamed([bookmark(13)]),
         )
-        while len(self.server.asked) < 12:
+        while len(self.server.asked) < 13:
             self.clock.advance(self.waits())
         refused = (
             "not following the Nodes: we may not list and watch nodes (403); "

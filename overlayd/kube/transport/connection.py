@@ -161,8 +161,9 @@ def _said(error: Exception) -> str:
         return f"its certificate is not trusted: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
         return f"TLS failed: {shown((error.reason or str(error)).replace('_', ' ').lower())}"
-    if isinstance(error, TimeoutError):
-        return "nothing came in time" if str(error) == "timed out" else str(error)
+    if isinstance(error, TimeoutError) and error.errno is None:
+        # Python's own say "timed out", "The read operation timed out", "_ssl.c:975: The ...".
+        return "nothing came in time" if str(error).endswith("timed out") else str(error)
     if isinstance(error, http.client.IncompleteRead):
         return "the answer broke off"
     if isinstance(error, http.client.RemoteDisconnected | ConnectionResetError | BrokenPipeError):

@@ -54,8 +54,14 @@ def merged(target: Any, patch: Any) -> Any:
 
 
 def cleaned(document: Document) -> Document:
-    """Drop what a Node does not keep: nulls, empty fields, and its kind and apiVersion."""
-    kept = {k: v for k, v in _without_nulls(document).items() if k not in ("kind", "apiVersion")}
+    """Drop what a Node does not keep: nulls, empty fields, and its kind and apiVersion.
+
+    :raises ValueError: it is no Node by its own words.
+    """
+    kept: Document = _without_nulls(document)
+    for key, ours in (("kind", "Node"), ("apiVersion", "v1")):
+        if kept.pop(key, "") not in ("", ours):
+            raise ValueError(f"the object provided is unrecognized: its {key} is not {ours}")
     for part in ("metadata", "spec", "status"):
         fields = kept.get(part) or {}
         if isinstance(fields, dict):

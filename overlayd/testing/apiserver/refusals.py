@@ -111,8 +111,8 @@ def invalid(kind: str, name: str, errors: Sequence[FieldError]) -> Refusal:
     lines = [f"{error.field}: {error.message}" for error in errors]
     text = lines[0] if len(lines) == 1 else f"[{', '.join(lines)}]"
     causes = [{"reason": e.reason, "message": e.message, "field": e.field} for e in errors]
-    details = {"name": name, "kind": kind, "causes": causes}
-    return Refusal(422, f'{kind} "{name}" is invalid: {text}', details=details)
+    about = {key: value for key, value in (("name", name), ("kind", kind)) if value}
+    return Refusal(422, f'{kind} "{name}" is invalid: {text}', details={**about, "causes": causes})
 
 
 def streamed_lists_shut() -> Refusal:

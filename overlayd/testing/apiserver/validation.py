@@ -1,7 +1,7 @@
 """What a Kubernetes API server refuses in a Node. It is thin, and so is this.
 
-Any text passes as an InternalIP, control characters pass in an annotation, `0.0.0.0/0` and
-upper-case IPv6 pass as podCIDRs, host bits too.
+Any text passes as an InternalIP (but not twice), control characters pass in an annotation,
+`0.0.0.0/0` and upper-case IPv6 pass as podCIDRs, host bits too.
 """
 
 import re
@@ -84,6 +84,7 @@ def errors_in(document: Document) -> Iterator[FieldError]:
     yield from _wrong_labels(metadata.get("labels", {}))
     yield from _wrong_annotations(metadata.get("annotations", {}))
     yield from _wrong_pod_cidrs(document["spec"].get("podCIDRs", []))
+    yield from _repeated_addresses(document["status"].get("addresses", []))
 
 
 def errors_between(old: Document, new: Document) -> Iterator[FieldError]:
@@ -131,6 +132,13 @@ def _wrong_pod_cidrs(cidrs: list[str]) -> Iterator[FieldError]:
     if len(set(families)) < len(families):
         why = "Invalid value: may specify no more than one CIDR for each IP family"
         yield FieldError("spec.podCIDRs", "FieldValueInvalid", why)
+
+
+def _repeated_addresses(addresses: list[Document]) -> Iterator[FieldError]:
+    for index, address in enumerate(addresses):
+        if address in addresses[:index]:
+            where = f"status.addresses[{index}]"
+            yield FieldError(where, "FieldValueDuplicate", f"Duplicate value: {address}")
 
 
 def parsed_cidr(text: str) -> IPv4Network | IPv6Network | None:

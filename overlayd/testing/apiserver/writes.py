@@ -64,6 +64,8 @@ class NodeWrites:
             wanted = with_matching_pod_cidrs(cleaned(document))
         except ValueError as error:
             raise bad_request(str(error)) from None
+        if not wanted["metadata"].get("name"):
+            raise bad_request("name must be provided")
         uid = wanted["metadata"].get("uid", current.uid)
         if uid != current.uid:
             raise conflict(
@@ -85,7 +87,7 @@ class NodeWrites:
             wanted = with_matching_pod_cidrs(cleaned(merged(current.document, patch)))
         except ValueError as error:
             why = FieldError("patch", "FieldValueInvalid", f"Invalid value: {error}")
-            raise invalid("Node", name, [why]) from None
+            raise invalid("", "", [why]) from None
         return self._update(current, wanted, status_only)
 
     def delete(self, name: str, preconditions: Document) -> Stored:
@@ -112,7 +114,7 @@ class NodeWrites:
                 f"the name of the object ({metadata['name']}) does not match the name on the URL "
                 f"({name})"
             )
-        if metadata.get("resourceVersion", current.version) != current.version:
+        if metadata.get("resourceVersion", "0") not in ("0", current.version):
             raise modified(name)
         kept = {key: old["metadata"][key] for key in ("name", "creationTimestamp")}
         kept["resourceVersion"] = current.version

@@ -1,5 +1,6 @@
 """Answers on their way to a client, never faster than it reads."""
 
+import gzip
 from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import cast
@@ -13,6 +14,11 @@ from zope.interface import implementer
 from overlayd.testing.apiserver.refusals import Document, Refusal
 
 JSON = "application/json"
+PACKED_BEYOND = 128 * 1024
+"""Bytes of a body that are sent as they are to every client."""
+
+TOO_MANY = b"Too many requests, please try again later.\n"
+"""The one refusal that is no Status: it comes from before the API."""
 
 
 @frozen
@@ -35,6 +41,8 @@ class Answer:
             headers["Retry-After"] = str(refusal.retry_after)
         if refusal.code == 401:
             headers["WWW-Authenticate"] = "Bearer"
+        if refusal.code == 429:
+            return cls(429, (TOO_MANY,), "text/plain; charset=utf-8", headers)
         body = msgspec.json.encode(refusal.status()) + b"\n"
         return cls(refusal.code, (body,), headers=headers)
 
@@ -43,11 +51,21 @@ class Answer:
         begin(request, self.status, self.content_type)
         for name, value in self.headers.items():
             request.setHeader(name, value)
-        request.setHeader("Content-Length", str(sum(map(len, self.pieces))))
+        pieces = self.pieces
+        if sum(map(len, pieces)) > PACKED_BEYOND and _takes_gzip(request):
+            request.setHeader("Content-Encoding", "gzip")
+            request.setHeader("Vary", "Accept-Encoding")
+            pieces = (gzip.compress(b"".join(pieces), compresslevel=1),)
+        request.setHeader("Content-Length", str(sum(map(len, pieces))))
         if request.method == b"HEAD":
             request.finish()
         else:
-            _Pieces(request, deque(self.pieces)).resumeProducing()
+            _Pieces(request, deque(pieces)).resumeProducing()
+
+
+def _takes_gzip(request: Request) -> bool:
+    accepted = (request.getHeader("Accept-Encoding") or "").split(",")
+    return "gzip" in (coding.partition(";")[0].strip() for coding in accepted)
 
 
 def begin(request: Request, status: int, content_type: str) -> None:

@@ -1,8 +1,10 @@
 """Lists: pages of one version, versions asked for, selectors."""
 
+import gzip
+import json
 import time
 
-from tests.apiserver.client import Reply
+from tests.apiserver.client import NODES, Reply
 from tests.apiserver.suite.case import NodeApiCase, annotated
 
 
@@ -120,6 +122,8 @@ class Lists(NodeApiCase):
         status = self.assertRefused(reply, 504, "Timeout")
         causes = [cause["reason"] for cause in status["details"]["causes"]]
         self.assertEqual(causes, ["ResourceVersionTooLarge"])
+        self.assertEqual(reply.headers["Retry-After"], "1")
+        self.assertEqual(status["details"]["retryAfterSeconds"], 1)
         self.assertGreater(time.monotonic() - began, 2)
 
     def test_selected_by_name(self) -> None:
@@ -145,6 +149,20 @@ class Lists(NodeApiCase):
         any_exactly = self.api.list(resourceVersionMatch="Exact", resourceVersion="0")
         self.assertRefused(any_exactly, 422, "Invalid")
         self.assertRefused(self.api.list(**{"continue": "nonsense"}), 400, "BadRequest")
+
+    def test_packed(self) -> None:
+        """A list beyond 128 KiB is packed for who takes that, and a small answer for nobody."""
+        self.created("a", **annotated({"filler": "x" * 200_000}))
+        taking = {"Accept-Encoding": "gzip"}
+        packed = self.api.ask("GET", NODES, headers=taking)
+        self.assertEqual(packed.headers["Content-Encoding"], "gzip")
+        self.assertLess(len(packed.body), 100_000)
+        listed = json.loads(gzip.decompress(packed.body))
+        self.assertIn(self.name("a"), [item["metadata"]["name"] for item in listed["items"]])
+        self.created("b")
+        small = self.api.ask("GET", f"{NODES}/{self.name('b')}", headers=taking)
+        self.assertIsNone(small.headers["Content-Encoding"])
+        self.assertIsNone(self.api.list().headers["Content-Encoding"])
 
     def test_heavy_nodes(self) -> None:
         """A list larger than any buffer arrives whole."""

@@ -100,6 +100,25 @@ class Refusals(NodeApiCase):
         reply = self.api.patch(self.name(), annotated({"a": 5}))
         self.assertRefused(reply, 422, "Invalid")
 
+    def test_another_kind(self) -> None:
+        """What calls itself something else than a Node is 400 in a document, 422 in a patch."""
+        for part in ({"kind": "Pod", "apiVersion": "v1"}, {"kind": "Node", "apiVersion": "v2"}):
+            self.assertRefused(self.refused(**part), 400, "BadRequest")
+        before = self.created()
+        for part in ({"kind": "Pod"}, {"apiVersion": "v2"}):
+            status = self.assertRefused(self.api.patch(self.name(), part), 422, "Invalid")
+            causes = [(c["field"], c["reason"]) for c in status["details"]["causes"]]
+            self.assertEqual(causes, [("patch", "FieldValueInvalid")])
+        self.assertEqual(self.api.get(self.name()).document, before)
+
+    def test_repeated_address(self) -> None:
+        """An address may be any text, but not be there twice under the same type."""
+        self.created()
+        address = {"type": "InternalIP", "address": "any text"}
+        for second, code in (({**address, "type": "Hostname"}, 200), (address, 422)):
+            patch = {"status": {"addresses": [address, second]}}
+            self.assertEqual(self.api.patch(self.name(), patch, "/status").status, code)
+
     def test_pod_cidrs(self) -> None:
         """podCIDRs are prefixes, at most one of each family."""
         for cidrs in (

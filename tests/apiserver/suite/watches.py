@@ -126,16 +126,15 @@ class Watches(NodeApiCase):
         self.assertEqual(bookmarks[-1]["kind"], "Node")
         self.assertNotIn("name", last)
         self.assertGreaterEqual(int(last["resourceVersion"]), int(created))
-        resumed = self.watching(
-            resourceVersion=last["resourceVersion"], allowWatchBookmarks="true", timeoutSeconds="3"
-        )
-        self.annotate(self.name(), "a", "1")
-        events = resumed.rest()
-        self.assertEqual(events[0]["type"], "MODIFIED")
-        for event in events:
-            self.assertGreater(
-                int(event["object"]["metadata"]["resourceVersion"]), int(last["resourceVersion"])
+        for start in (version, last["resourceVersion"]):
+            stream = self.watching(
+                resourceVersion=start, allowWatchBookmarks="true", timeoutSeconds="3"
             )
+            told = [int(e["object"]["metadata"]["resourceVersion"]) for e in stream.rest()]
+            self.assertEqual(told, sorted({*told} - {int(start)}))
+        resumed = self.watching(resourceVersion=last["resourceVersion"])
+        self.annotate(self.name(), "a", "1")
+        self.assertEqual(self.events(resumed, 1)[0]["type"], "MODIFIED")
 
     def test_forgotten_version(self) -> None:
         """A version older than the history is HTTP 200, one ERROR event 410 Expired, the end."""
@@ -178,6 +177,11 @@ class Watches(NodeApiCase):
             for event in self.events(reader, 30)
         ]
         self.assertEqual(numbers, [str(number) for number in range(30)])
+
+    def test_initial_events_without_match(self) -> None:
+        """A streamed list has to say that any newer version will do."""
+        reply = self.api.list(watch="true", sendInitialEvents="true")
+        self.assertRefused(reply, 422, "Invalid")
 
     def test_match_without_initial_events(self) -> None:
         """A watch has no resourceVersionMatch of its own."""

@@ -77,6 +77,31 @@ class Writes(NodeApiCase):
         self.assertEqual(status["details"], {"name": self.name(), "kind": "nodes"})
         self.assertEqual(self.now()["metadata"]["annotations"], {"a": "1"})
 
+    def test_patch_of_any_version(self) -> None:
+        """Version "0", or none, is whatever version there is."""
+        self.created()
+        for version in ("0", "", None):
+            patch = {"metadata": {"resourceVersion": version, "annotations": {"a": str(version)}}}
+            self.assertEqual(self.api.patch(self.name(), patch).status, 200)
+            self.assertEqual(self.now()["metadata"]["annotations"], {"a": str(version)})
+
+    def test_patch_of_all_annotations(self) -> None:
+        """A patch of null removes all annotations; an empty value is a value."""
+        self.created(**annotated({"a": "1", "b": ""}))
+        self.assertEqual(self.now()["metadata"]["annotations"], {"a": "1", "b": ""})
+        self.assertEqual(
+            self.api.patch(self.name(), {"metadata": {"annotations": None}}).status, 200
+        )
+        self.assertNotIn("annotations", self.now()["metadata"])
+
+    def test_annotations_through_status(self) -> None:
+        """Who may write the status alone writes annotations and labels too, as a kubelet does."""
+        self.created(**annotated({"a": "1"}))
+        patch = {"metadata": {"annotations": {"b": "2"}, "labels": {"c": "3"}}}
+        self.assertEqual(self.api.patch(self.name(), patch, "/status").status, 200)
+        self.assertEqual(self.now()["metadata"]["annotations"], {"a": "1", "b": "2"})
+        self.assertEqual(self.now()["metadata"]["labels"], {"c": "3"})
+
     def test_patch_of_another_node(self) -> None:
         """A patch that names another uid finds another Node, and changes nothing."""
         before = self.created()
@@ -135,10 +160,18 @@ class Writes(NodeApiCase):
     def test_delete(self) -> None:
         """A deleted Node is gone; one of the same name later has another uid."""
         first = self.created()
-        self.assertEqual(self.api.delete(self.name()).status, 200)
+        reply = self.api.delete(self.name())
+        self.assertEqual((reply.status, reply.document["status"]), (200, "Success"))
+        about = {"name": self.name(), "kind": "nodes", "uid": first["metadata"]["uid"]}
+        self.assertEqual(reply.document["details"], about)
         self.assertRefused(self.api.get(self.name()), 404, "NotFound")
         second = self.created()
         self.assertNotEqual(first["metadata"]["uid"], second["metadata"]["uid"])
+
+    def test_replace_without_a_name(self) -> None:
+        """A PUT says whom it means in the document too."""
+        self.created()
+        self.assertRefused(self.api.put(self.name(), {"metadata": {}}), 400, "BadRequest")
 
     def test_delete_another_node(self) -> None:
         """A deletion that names another uid is 409 Conflict, and deletes nothing."""

@@ -1,0 +1,1 @@
+"""The image and the manifests: the mesh from containers, with their rights and no more."""

@@ -1,0 +1,1 @@
+"""Tests of the guest that runs what the running kernel cannot."""
