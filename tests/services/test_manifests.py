@@ -128,6 +128,8 @@ class RightsTests(SynchronousTestCase):
                 "capabilities": given,
                 "seccompProfile": {"type": "RuntimeDefault"},
             }
+            if capabilities:  # they use folders of the host, too
+                wanted["seLinuxOptions"] = {"level": "s0", "type": "spc_t"}
             self.assertEqual(context, wanted, name)
 
     def test_pods(self) -> None:
