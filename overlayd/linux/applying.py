@@ -49,6 +49,9 @@ _REMOVALS = RemoveRule | RemoveLink | RemoveAddress | RemoveRoute
 _EXISTS = (errno.EEXIST,)
 _GONE = (errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL)
 
+# The kernel opens its sockets only when the link comes up, and then does not say what is in use.
+_PORT_IN_USE = "the UDP port that it listens on is in use by another process"
+
 
 def make(change: NetlinkChange) -> str | None:
     """Make the change; answer None, or what went wrong in words."""
@@ -62,6 +65,8 @@ def make(change: NetlinkChange) -> str | None:
         with IPRoute(ext_ack=True) as kernel:
             _make(kernel, change)
     except NetlinkError as error:
+        if isinstance(change, BringUp) and error.code == errno.EADDRINUSE:
+            return _PORT_IN_USE
         return None if error.code in done else explained(error.code, str(error.args[-1]))
     except OSError as error:
         return None if error.errno in done else explained(error.errno or 0)

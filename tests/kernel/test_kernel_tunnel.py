@@ -12,7 +12,9 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from itertools import islice
 
 from lab import private
+from overlayd.linux.network import Network
 from overlayd.model.changes import (
+    BringUp,
     EndDevice,
     GiveKey,
     GrantPeer,
@@ -258,6 +260,16 @@ class DeviceTests(RealCase):
             self.done(tunnel, SetListenPort(PORT, WHY))
             self.assertEqual(self.device(tunnel).listen_port, PORT)
             self.done(tunnel, END)
+
+    def test_port_taken_while_down(self) -> None:
+        """A port that someone took while the device was down keeps it down, and is named."""
+        tunnel = self.made(SetListenPort(PORT, WHY))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            other.bind(("0.0.0.0", PORT))
+            outcome = Network().apply(BringUp("wg0", WHY))
+            self.assertIn("the UDP port that it listens on is in use", outcome.error or "")
+        self.assertIsNone(Network().apply(BringUp("wg0", WHY)).error)
+        self.assertEqual(self.device(tunnel).listen_port, PORT)
 
     def test_handshake_starts(self) -> None:
         """Starting a handshake sends the packet that begins one, and leaves the keepalive be."""
