@@ -76,7 +76,8 @@ def something_is_ours(settings: Settings, observed: Observed) -> bool:
 def other_tunnel(settings: Settings, observed: Observed) -> State | None:
     """What to say where our device is not of the kind that `--tunnel` names; None if it is.
 
-    To change the kind is to end every session, so it is never done without being asked for.
+    To change the kind is to end every session, so it is never done without being asked for. One
+    that works is kept right all the same: its peers follow the cluster, its rules are put back.
     """
     link = observed.links.get(settings.wg_dev)
     kind = TunnelKind.of_link(link.kind) if link is not None else None
@@ -84,10 +85,16 @@ def other_tunnel(settings: Settings, observed: Observed) -> State | None:
         return None
     return State(
         StateName.OTHER_TUNNEL,
-        f"the device {settings.wg_dev} is of --tunnel {kind.value} and is left as it is: to change "
+        f"the device {settings.wg_dev} is of --tunnel {kind.value} and is kept: to change "
         f"to {settings.tunnel.value} run overlayctl teardown first and restart overlayd, which "
         f"ends every session; else use --tunnel {kind.value} or auto",
     )
+
+
+def has_worked(settings: Settings, observed: Observed) -> bool:
+    """Whether the device under our name answers, and is one that we have made and marked."""
+    link = observed.links.get(settings.wg_dev)
+    return link is not None and link.alias == ALIAS and observed.device is not None
 
 
 def _why_not_adopted(settings: Settings, link: Link, observed: Observed) -> str:

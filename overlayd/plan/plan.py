@@ -15,7 +15,7 @@ from overlayd.model.status import Own, State, StateName
 from overlayd.plan import machine, peers, routes
 from overlayd.plan.brake import Braked, brake, held_peers, replaced
 from overlayd.plan.desired import Desired, WantedPeer, desired
-from overlayd.plan.ground import Ground, foreign_device, ground, other_tunnel
+from overlayd.plan.ground import Ground, foreign_device, ground, has_worked, other_tunnel
 from overlayd.plan.guard import cuts_off, no_internal_ip
 from overlayd.plan.mtu import wanted_mtu
 from overlayd.plan.overlay import address_of, computed_address
@@ -37,8 +37,22 @@ def plan(
     there = ground(settings, observed)
     if there is None:
         return Plan((), memory, foreign_device(settings, observed), ours=False)
-    if (other := other_tunnel(settings, observed)) is not None:
+    other = other_tunnel(settings, observed)
+    if other is not None and not has_worked(settings, observed):
         return Plan((), memory, other, ours=not there.adopted)
+    decided = _plan_ours(settings, inventory, observed, there, memory, now)
+    return decided if decided.state is not None else evolve(decided, state=other)
+
+
+def _plan_ours(
+    settings: Settings,
+    inventory: Inventory | None,
+    observed: Observed,
+    there: Ground,
+    memory: Memory,
+    now: Now,
+) -> Plan:
+    """Plan where nobody else's device is in the way."""
     node = inventory.nodes.get(settings.node_name) if inventory is not None else None
     if inventory is None or node is None:
         return plan_repairs(settings, inventory, observed, there, memory, now)

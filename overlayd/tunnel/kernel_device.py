@@ -2,7 +2,6 @@
 
 import errno
 import os
-import struct
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -135,9 +134,12 @@ def family(kernel: Netlink) -> int:
 
 
 def kernel_has_wireguard() -> bool:
-    """Whether the kernel can make WireGuard devices."""
+    """Whether the kernel can make WireGuard devices.
+
+    :raises TunnelError: it cannot be asked now, which is not a no.
+    """
     try:
         with netlink(GENERIC) as kernel:
             return family(kernel) > 0
-    except (OSError, NetworkError, TunnelError, struct.error):
-        return False
+    except (OSError, NetworkError) as error:
+        raise TunnelError(f"whether the kernel has WireGuard cannot be told: {error}") from None

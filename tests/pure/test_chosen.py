@@ -74,11 +74,18 @@ class OtherTunnelTests(SynchronousTestCase):
         there = working(PEER_B)
         return evolve(there, links={**there.links, "wg0": evolve(there.links["wg0"], kind=kind)})
 
-    def test_left_as_it_is(self) -> None:
-        """It is left as it is, in a state that names the teardown, and nothing is changed."""
-        for kind, wanted in (("tun", KERNEL), ("wireguard", USERSPACE)):
+    def test_kept(self) -> None:
+        """It is kept, in a state that names the teardown, and not made anew if it does not answer.
+
+        That is for whoever changes the kind to do: it ends every session.
+        """
+        for kind, wanted in (
+            ("tun", KERNEL),
+            ("wireguard", USERSPACE),
+            ("wireguard", TunnelKind.EXTERNAL),
+        ):
             there = self.of_kind(kind)
-            for observed in (there, evolve(there, rules=()), evolve(there, device=None)):
+            for observed in (there, evolve(there, device=None)):
                 decided = planned(
                     observed, inventory(NODE_B), settings=evolve(SETTINGS, tunnel=wanted)
                 )
@@ -88,6 +95,16 @@ class OtherTunnelTests(SynchronousTestCase):
                 self.assertTrue(decided.ours)
                 self.assertIn("overlayctl teardown", decided.state.message)
                 self.assertIn(f"change to {wanted.value}", decided.state.message)
+
+    def test_kept_right(self) -> None:
+        """One that works goes on as any other: it is repaired, and follows the cluster."""
+        there = evolve(self.of_kind("tun"), rules=())
+        for nodes in (None, inventory(NODE_B), inventory()):
+            other = planned(there, nodes, settings=evolve(SETTINGS, tunnel=KERNEL))
+            same = planned(there, nodes, settings=evolve(SETTINGS, tunnel=USERSPACE))
+            assert other.state is not None
+            self.assertTrue(other.changes)
+            self.assertEqual(evolve(other, state=same.state), same)
 
     def test_as_named(self) -> None:
         """One of the kind that is named, or any with `auto`, is as right as ever."""
@@ -101,14 +118,6 @@ class OtherTunnelTests(SynchronousTestCase):
                 self.of_kind(kind), inventory(NODE_B), settings=evolve(SETTINGS, tunnel=wanted)
             )
             self.assertEqual((decided.state, decided.changes), (None, ()))
-
-    def test_without_an_inventory(self) -> None:
-        """It is not repaired either before the first list of Nodes."""
-        there = evolve(self.of_kind("tun"), rules=())
-        decided = planned(there, None, settings=evolve(SETTINGS, tunnel=KERNEL))
-        assert decided.state is not None
-        self.assertIs(decided.state.name, StateName.OTHER_TUNNEL)
-        self.assertEqual(decided.changes, ())
 
     def test_foreign(self) -> None:
         """One that is not ours is foreign, and not taken over either."""
