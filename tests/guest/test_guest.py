@@ -14,7 +14,7 @@ from lab import guest
 from lab.guest.kernel import Kernel
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-LIMIT = 300.0  # seconds for a guest that does next to nothing
+LIMIT = 600.0  # seconds for a guest that does next to nothing
 
 
 class GuestTests(SynchronousTestCase):
@@ -47,7 +47,7 @@ class GuestTests(SynchronousTestCase):
 
     def _finished(self, process: subprocess.Popen[str]) -> tuple[str, str]:
         """What it printed until its end, after which nothing of it is left."""
-        output, errors = process.communicate(timeout=LIMIT)
+        output, errors = process.communicate(timeout=2 * LIMIT)
         self.assertEqual(list((self.folder / "scratch").iterdir()), [])
         self.assertEqual(_processes_of(self.folder), [])
         return output, errors
