@@ -79,7 +79,7 @@ class GuestTests(SynchronousTestCase):
     def test_its_kernel_has_what_the_tests_need(self) -> None:
         """WireGuard, and what nodes of the lab are made of, in a network namespace."""
         kinds = ("wireguard", "veth", "bridge")
-        commands = (f"ip link add {kind}0 type {kind} && echo {kind}" for kind in kinds)
+        commands = (f"ip link add a-{kind} type {kind} && echo {kind}" for kind in kinds)
         text = "; ".join((*commands, "wireguard-go other0 2>/dev/null && echo wireguard-go"))
         process = self._start(f"mkdir -p /run/wireguard; unshare --net sh -c '{text}'")
         output, errors = self._finished(process)
