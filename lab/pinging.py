@@ -1,5 +1,6 @@
 """One ping from a machine of the lab, without a process for it: tests send thousands."""
 
+import contextlib
 import os
 import select
 import socket
@@ -19,17 +20,23 @@ _IPV4_HEADER = 20  # there are no options here
 def pings(machine: Namespace, address: IPv4Address) -> bool:
     """Whether one ping is answered within a second, or what that is on a slow machine."""
     question = os.urandom(16)
-    with machine.socket(socket.SOCK_RAW, socket.IPPROTO_ICMP) as sender:
-        try:
-            sender.connect((str(address), 0))
-            sender.send(_packet(question))
-        except OSError:
-            return False  # no route, or one that refuses
-        limit = time.monotonic() + _LIMIT
-        while (left := limit - time.monotonic()) > 0 and select.select([sender], [], [], left)[0]:
-            answer = sender.recv(2048)[_IPV4_HEADER:]
-            if answer[:1] == bytes([_ANSWER]) and answer[_HEADER.size :] == question:
-                return True
+    # Where there is no route, one that refuses, or an ICMP error, there is no answer.
+    with (
+        contextlib.suppress(OSError),
+        machine.socket(socket.SOCK_RAW, socket.IPPROTO_ICMP) as sender,
+    ):
+        sender.connect((str(address), 0))
+        sender.send(_packet(question))
+        return _is_answered(sender, question)
+    return False
+
+
+def _is_answered(sender: socket.socket, question: bytes) -> bool:
+    limit = time.monotonic() + _LIMIT
+    while (left := limit - time.monotonic()) > 0 and select.select([sender], [], [], left)[0]:
+        answer = sender.recv(2048)[_IPV4_HEADER:]
+        if answer[:1] == bytes([_ANSWER]) and answer[_HEADER.size :] == question:
+            return True
     return False
 
 

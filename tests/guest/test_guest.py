@@ -14,7 +14,7 @@ from lab import guest
 from lab.guest.kernel import Kernel
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-LIMIT = 300.0  # seconds for a guest that does next to nothing
+LIMIT = 600.0  # seconds for a guest that does next to nothing
 
 
 class GuestTests(SynchronousTestCase):
@@ -47,7 +47,7 @@ class GuestTests(SynchronousTestCase):
 
     def _finished(self, process: subprocess.Popen[str]) -> tuple[str, str]:
         """What it printed until its end, after which nothing of it is left."""
-        output, errors = process.communicate(timeout=LIMIT)
+        output, errors = process.communicate(timeout=2 * LIMIT)
         self.assertEqual(list((self.folder / "scratch").iterdir()), [])
         self.assertEqual(_processes_of(self.folder), [])
         return output, errors
@@ -79,7 +79,7 @@ class GuestTests(SynchronousTestCase):
     def test_its_kernel_has_what_the_tests_need(self) -> None:
         """WireGuard, and what nodes of the lab are made of, in a network namespace."""
         kinds = ("wireguard", "veth", "bridge")
-        commands = (f"ip link add {kind}0 type {kind} && echo {kind}" for kind in kinds)
+        commands = (f"ip link add a-{kind} type {kind} && echo {kind}" for kind in kinds)
         text = "; ".join((*commands, "wireguard-go other0 2>/dev/null && echo wireguard-go"))
         process = self._start(f"mkdir -p /run/wireguard; unshare --net sh -c '{text}'")
         output, errors = self._finished(process)

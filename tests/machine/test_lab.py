@@ -12,7 +12,7 @@ from lab.eventually import CLUSTER, REPAIR, eventually
 from lab.flow import RATE, Flow
 from lab.namespaces import Namespace, end
 from lab.pinging import pings
-from lab.topology import MANAGEMENT, UNDERLAY, Node, Switch
+from lab.topology import MANAGEMENT, OVERLAY, UNDERLAY, Node, Switch
 from overlayd.model.keys import PrivateKey
 from overlayd.model.settings import TunnelKind
 
@@ -96,6 +96,14 @@ route add {peer.overlay_address} dev wg0 src {node.overlay_address}
 
     def _encrypted(self) -> int:
         return self.capture.counts().encrypted
+
+    def test_what_cannot_be_sent_is_not_answered(self) -> None:
+        """A ping that the machine itself refuses is one more that nobody answers."""
+        self.assertFalse(pings(self.one.namespace, self.other.overlay_address))
+        self.one.namespace.run("ip", "rule", "add", "to", str(OVERLAY), "unreachable")
+        self.assertFalse(pings(self.one.namespace, self.other.overlay_address))
+        self.one.namespace.run("ip", "route", "flush", "table", "main")
+        self.assertFalse(pings(self.one.namespace, self.other.address))
 
     def test_the_end_of_a_machine_is_complete(self) -> None:
         """Closing a machine ends what was started in it, and what that left running."""

@@ -4,11 +4,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from lab.eventually import REPAIR, eventually
+from lab.eventually import REPAIR, eventually, patience
 from overlayd.services.readings import SHORTEST_PERIOD
 from tests.machine.mesh import MeshTestCase
 
-PODS = 50
+PODS = round(50 / patience(1.0))
 
 POD = """\
 link add p{n} type veth peer name q{n}
