@@ -108,6 +108,7 @@ class _Stage:
         ]
         with self._log.open("ab") as log:
             log.write(f"RUN {step.text}\n".encode())
+            log.flush()
             status = subprocess.run(command, stdout=log, stderr=log).returncode
         if status != 0:
             last = self._log.read_text(errors="replace").strip().splitlines()[-1]
