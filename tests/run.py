@@ -28,7 +28,7 @@ ROOT = Path(__file__).parent.parent
 PRIVATE = (sys.executable, "-m", "lab.private")
 GUEST = (sys.executable, "-m", "lab.guest", "--timeout", "2700", "--")
 
-WIREGUARD_GO = ("test_mesh_hanging", "test_mesh_process")
+WIREGUARD_GO = ("test_mesh_external", "test_mesh_hanging", "test_mesh_process")
 """What is about the process that a device of the kernel does not have."""
 
 
