@@ -32,6 +32,8 @@ class GuestTests(SynchronousTestCase):
         scratch.mkdir()
         process = subprocess.Popen(
             [
+                # What a shell runs in the background ignores Ctrl-C, and so does all it starts.
+                *("env", "--default-signal=INT"),
                 *(sys.executable, "-m", "lab.guest", "--timeout", str(LIMIT), *options),
                 *("--share", str(self.folder), "--", "sh", "-c", command, "sh", str(self.folder)),
             ],
