@@ -156,7 +156,7 @@ def cluster_lacks() -> str | None:
 
 def container() -> Counts:
     """The mesh from the image, in containers as the manifests want them."""
-    return trial("tests.container", inside=[sys.executable, "-m", "lab.private"])
+    return trial("tests.container", inside=PRIVATE)
 
 
 def container_lacks() -> str | None:
@@ -173,9 +173,9 @@ TIERS = (
     Tier("pure", lambda: trial("tests.pure"), nothing),
     Tier("services", lambda: trial("tests.services", "tests.apiserver"), nothing),
     Tier("machine", machine, private.machine_lacks),
-    Tier("kernel", kernel, kernel_lacks),
     Tier("container", container, container_lacks),
     Tier("cluster", cluster, cluster_lacks),
+    Tier("kernel", kernel, kernel_lacks),  # with the image, where there is one
 )
 
 

@@ -5,6 +5,9 @@ from lab.container.manifests import retagged
 from lab.flow import Flow
 from tests.container.installation import DAEMON, TUNNEL, Installation
 
+RATE = 200
+"""Packets a second, each way, on a slow machine too."""
+
 
 class RolloutTests(Installation):
     def test_loses_nothing(self) -> None:
@@ -14,7 +17,7 @@ class RolloutTests(Installation):
         newer = retagged(self.wanted, "0.1.1")
         pairs = ((0, 1), (1, 2), (2, 0))
         before = self.mesh.capture.counts()
-        flows = [Flow(kubelets[a].node.pod, kubelets[b].node.pod) for a, b in pairs]
+        flows = [Flow(kubelets[a].node.pod, kubelets[b].node.pod, RATE) for a, b in pairs]
         for flow in flows:
             self.addCleanup(flow.close)
             flow.carry()
