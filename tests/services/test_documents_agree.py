@@ -15,8 +15,8 @@ from overlayd.ctl.render import status_lines
 from overlayd.model.node import ANNOTATIONS
 from overlayd.model.status import PEER_STATES, StateName
 from overlayd.options import Options
-from tests.run import TIERS
 from tests.statuses import ORDINARY, TROUBLED
+from tests.tiers import TIERS
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()
