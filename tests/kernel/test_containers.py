@@ -2,7 +2,7 @@
 
 from lab.device import KIND
 from overlayd.model.settings import TunnelKind
-from tests.container import test_mesh, test_rollout
+from tests.container import test_rollout
 
 
 class RolloutTests(test_rollout.RolloutTests):
@@ -13,7 +13,3 @@ class RolloutTests(test_rollout.RolloutTests):
     def setUp(self) -> None:
         self.assertIs(KIND, TunnelKind.KERNEL)
         super().setUp()
-
-
-class RestartTests(test_mesh.RestartTests):
-    folder = "."
