@@ -18,7 +18,7 @@ from overlayd.plan.result import Memory, Now
 from overlayd.teardown import take_down
 from overlayd.tunnel.chosen import ChosenTunnel
 from overlayd.tunnel.kernel_device import kernel_has_wireguard
-from tests.kernel.test_kernel_tunnel import NO_WIREGUARD
+from tests.kernel.case import NO_WIREGUARD
 from tests.machine.processes import Ending, kill, tunnel_process
 from tests.machine.stack import clean, ip
 from tests.machine.test_passes import INVENTORY, LINK, SETTINGS

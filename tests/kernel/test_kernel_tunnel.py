@@ -1,173 +1,34 @@
 """The kernel's WireGuard under the tunnel contract, and what only the kernel does."""
 
-import base64
 import select
 import socket
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from itertools import islice
 
-from lab import private
 from overlayd.linux.network import Network
 from overlayd.model.changes import (
     BringUp,
-    EndDevice,
     GiveKey,
     GrantPeer,
-    MakeDevice,
     SetListenPort,
     StartHandshake,
     TrimPeer,
 )
-from overlayd.model.errors import TunnelError
-from overlayd.model.keys import PrivateKey, PublicKey
 from overlayd.model.node import Endpoint
-from overlayd.testing.memory import any_key
-from overlayd.tunnel.by_request import link_exists
-from overlayd.tunnel.interface import ITunnel
-from overlayd.tunnel.kernel import KernelTunnel
-from overlayd.tunnel.kernel_device import KernelDevice, kernel_has_wireguard
+from overlayd.tunnel.kernel_device import KernelDevice
 from tests import tunnel_contract
-from tests.tunnel_contract import case
+from tests.kernel.case import END, RealCase, by_hand, ip, new_peers
 from tests.tunnel_contract.case import HOME, PORT, REFUSED, WHY, A, B, C, D, add, grant, nets, trim
-
-NO_WIREGUARD = "needs WireGuard in the kernel: modprobe wireguard, or run it in lab.guest"
-
-
-def ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True, capture_output=True)
-
-
-def by_hand(*words: str, given: str = "") -> None:
-    """Change the device as another program does."""
-    subprocess.run(["wg", "set", "wg0", *words], check=True, input=given.encode())
-
-
-class RealCase(case.TunnelCase):
-    """A test on a real device, in this process's own private network."""
-
-    skip = private.missing() or (None if kernel_has_wireguard() else NO_WIREGUARD)
-
-    def setUp(self) -> None:
-        self.addCleanup(self._end)
-
-    def _end(self) -> None:
-        if link_exists("wg0"):
-            ip("link", "del", "wg0")
-
-    def make_tunnel(self) -> ITunnel:
-        return KernelTunnel("wg0")
-
-    def take_device_away(self) -> None:
-        ip("link", "del", "wg0")
-
-    def set_key_by_hand(self, key: PrivateKey | None) -> None:
-        if key is None:
-            by_hand("private-key", "/dev/null")
-        else:
-            by_hand("private-key", "/dev/stdin", given=base64.b64encode(key.raw).decode())
-
-    def add_peer_by_hand(self, key: PublicKey, prefix: str) -> None:
-        by_hand("peer", str(key), "allowed-ips", prefix)
-
-
-MAKE = MakeDevice("wg0", WHY)
-END = EndDevice("wg0", WHY)
 
 INITIATION = b"\x01\0\0\0"
 """What a handshake initiation begins with (WireGuard's paper, section 5.4.2); it has 148 bytes."""
 
-OUTCOMES = """
-from overlayd.model.changes import GiveKey, MakeDevice
-from overlayd.tunnel.kernel import KernelTunnel
-for outcome in KernelTunnel("wg0").apply([MakeDevice("wg0", "")]):
-    print(outcome.error)
-"""
-"""A process that says how making a device went."""
-
 
 class KernelTunnelContract(RealCase, tunnel_contract.TunnelContract):
     """The contract, on the kernel's WireGuard."""
-
-
-class LinkTests(RealCase):
-    """The link behind the device: made, found, moved, in the way."""
-
-    def test_kind(self) -> None:
-        """What is made is a link of kind wireguard, down, and gone when it is ended."""
-        tunnel = self.make_tunnel()
-        self.done(tunnel, MAKE)
-        self.assertIn("wireguard", shown("link", "show", "wg0"))
-        self.assertNotIn("UP", shown("link", "show", "wg0").partition(">")[0])
-        self.done(tunnel, END)
-        self.assertFalse(link_exists("wg0"))
-
-    def test_link_in_the_way(self) -> None:
-        """A link of that name and another kind is no device, is left alone and named."""
-        ip("link", "add", "wg0", "type", "veth", "peer", "name", "other")
-        tunnel = self.make_tunnel()
-        self.assertIsNone(tunnel.observe())
-        (made,) = tunnel.apply([MAKE])
-        self.assertIn("another kind is in the way", made.error or "")
-        (added,) = tunnel.apply([add(A)])
-        self.assertIn("no WireGuard device wg0", added.error or "")
-        self.done(tunnel, END)
-        self.assertTrue(link_exists("wg0"))
-
-    def test_another_network_namespace(self) -> None:
-        """A device that was moved to another namespace is gone from here, and left alone there."""
-        tunnel = self.made(add(A, "10.244.1.0/24"))
-        key = self.key(tunnel)
-        ip("netns", "add", "theirs")
-        self.addCleanup(ip, "netns", "del", "theirs")
-        ip("link", "set", "wg0", "netns", "theirs")
-        self.assertIsNone(tunnel.observe())
-        self.done(tunnel, MAKE, GiveKey(WHY), add(B, "10.244.2.0/24"))
-        self.assertPeers(tunnel, "b: 10.244.2.0/24")
-        there = subprocess.run(
-            ["ip", "netns", "exec", "theirs", "wg", "show", "wg0", "peers"],
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        self.assertEqual((there.stdout.split(), self.key(tunnel)), ([str(A)], key))
-
-    def test_ended_with_many_peers(self) -> None:
-        """A device is emptied before it is deleted, which takes a fraction of the time."""
-        changes = [*islice(_peers(), 400)]
-        took = []
-        for emptied in (True, False):
-            tunnel = self.made(*changes)
-            ip("link", "set", "wg0", "up")
-            began = time.monotonic()
-            if emptied:
-                self.done(tunnel, END)
-            else:
-                ip("link", "del", "wg0")
-            took.append(time.monotonic() - began)
-            self.assertFalse(link_exists("wg0"))
-        self.assertLess(took[0], took[1])
-
-    def test_no_permission(self) -> None:
-        """Without the capability the error names it, for making a device and for reading one."""
-        drop = ("setpriv", "--bounding-set", "-net_admin", "--inh-caps", "-net_admin")
-        self.assertIn("CAP_NET_ADMIN", said_by(*drop))
-        self.made()
-        self.assertIn("CAP_NET_ADMIN", said_by(*drop))
-
-    def test_interrupted(self) -> None:
-        """A tunnel that was interrupted asks nothing more, and the device stays as it is."""
-        tunnel = KernelTunnel("wg0")
-        self.done(tunnel, MAKE)
-        tunnel.interrupt()
-        self.assertIn("interrupted", str(self.assertRaises(TunnelError, tunnel.observe)))
-        for outcome in tunnel.apply([add(A), END]):
-            self.assertIn("interrupted", outcome.error or "")
-        self.assertEqual(len(self.device(self.make_tunnel()).peers), 0)
 
 
 class DeviceTests(RealCase):
@@ -175,7 +36,7 @@ class DeviceTests(RealCase):
 
     def test_many_peers(self) -> None:
         """1,000 peers are made by one list and read back; read again, they are the very same."""
-        changes = [*islice(_peers(), 1000)]
+        changes = [*islice(new_peers(), 1000)]
         tunnel = self.made(*changes)
         peers = self.device(tunnel).peers
         self.assertEqual(
@@ -209,7 +70,7 @@ class DeviceTests(RealCase):
 
     def test_bad_change_before_many(self) -> None:
         """A list that is refused at its first change is made all the same, but for that one."""
-        good = [*islice(_peers(), 300)]
+        good = [*islice(new_peers(), 300)]
         tunnel = self.made()
         outcomes = tunnel.apply([add(D, endpoint=REFUSED), *good])
         self.assertEqual([o.error for o in outcomes[1:]], [None] * len(good))
@@ -350,23 +211,3 @@ class Sending:
                     sock.sendto(b"x", (self._address, 9))
                 except OSError:
                     self.refused += 1
-
-
-def shown(*words: str) -> str:
-    return subprocess.run(["ip", "-d", *words], check=True, capture_output=True, text=True).stdout
-
-
-def said_by(*command: str) -> str:
-    """What making a device under a command ends with."""
-    done = subprocess.run(
-        [*command, sys.executable, "-c", OUTCOMES], capture_output=True, text=True, timeout=60
-    )
-    return (done.stdout + done.stderr).strip().splitlines()[-1]
-
-
-def _peers() -> Iterator[GrantPeer]:
-    """New peers, each with a pod network and an overlay address of its own."""
-    pods, overlay = IPv4Network("10.0.0.0/8"), IPv4Network("100.64.0.0/16")
-    for pod_cidr, address in zip(pods.subnets(new_prefix=24), overlay.hosts(), strict=False):
-        prefixes = frozenset({pod_cidr, IPv4Network(address)})
-        yield GrantPeer(str(address), any_key(), Endpoint(address, PORT), prefixes, True, WHY)
