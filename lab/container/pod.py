@@ -58,7 +58,7 @@ class Pod:
         while self._keeper.is_alive():
             container = self.container
             if time.monotonic() > limit:
-                container.abandon()
+                container.signal("KILL")
             elif container is not told and container.signal("TERM"):
                 told = container
             self._keeper.join(_LOOK)
