@@ -10,7 +10,7 @@ from lab import private
 from lab.container.manifests import Document
 from lab.eventually import patience
 from lab.image import Image
-from lab.namespaces import Namespace, end
+from lab.namespaces import Namespace
 
 RUNC = ("runc", "--root", "/run/runc")
 _FOLDER = "/run/containers"
@@ -85,8 +85,3 @@ class Container:
         status = self.process.wait(limit)
         self._machine.attempt("umount", f"{self._folder}/root")
         return status
-
-    def abandon(self) -> None:
-        """End it at once, whatever state it is in."""
-        self._machine.attempt(*RUNC, "delete", "--force", self._id)
-        end(self.process, 9)
