@@ -13,9 +13,6 @@ from lab.mesh import Mesh
 DAEMON = "overlayd"
 TUNNEL = "overlayd-wireguard-go"
 
-STARTING = 2 * FORMING
-"""Seconds until a container's daemon is ready: it and each probe import all that they need."""
-
 
 def lacks() -> str | None:
     """What keeps these tests from running, in one line."""
@@ -70,7 +67,7 @@ class Installation(SynchronousTestCase):
     def wait_until_ready(self, kubelet: Kubelet) -> None:
         daemon = kubelet.pods[DAEMON]
         try:
-            eventually(STARTING, "it is ready", lambda: daemon.probe("readinessProbe"))
+            eventually(FORMING, "it is ready", lambda: daemon.probe("readinessProbe"))
         except AssertionError as error:
             logs = (line for pod in kubelet.pods.values() for line in pod.log().splitlines()[-20:])
             raise AssertionError("\n".join((str(error), *logs))) from error
