@@ -35,13 +35,14 @@ class Anycast:
         enough = self._sent() + self._rate
         eventually(_LIMIT, "packets are sent", lambda: self._sent() >= enough)
 
-    def finish(self) -> tuple[Report, tuple[int, ...]]:
-        """Stop sending, and tell what arrived nowhere, and how many packets each machine got."""
+    def finish(self) -> tuple[Report, list[list[int]]]:
+        """Stop sending, and tell what arrived nowhere, and what arrived at each machine."""
         sent = int(self._sender.ask("stop"))
         missing = [set(json.loads(end.ask(f"report {sent}"))) for end in self._receivers]
         self.close()
         lost = tuple(sorted(set.intersection(*missing)))
-        return Report(sent, lost, self._rate), tuple(sent - len(each) for each in missing)
+        arrived = [[n for n in range(sent) if n not in each] for each in missing]
+        return Report(sent, lost, self._rate), arrived
 
     def _sent(self) -> int:
         return int(self._sender.ask("sent"))

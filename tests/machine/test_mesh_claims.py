@@ -1,5 +1,6 @@
 """Nodes that claim what others have: one overlay address for two, and places that are swapped."""
 
+from datetime import UTC, datetime
 from ipaddress import IPv4Address
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -27,6 +28,8 @@ class OverlayAddressTests(SynchronousTestCase):
         self.addCleanup(self.mesh.close)
         self.mesh.cluster.start()
         self.holder, self.bystander = self._join(1), self._join(3)
+        # Of two Nodes of one second neither is the older: which holds the address is then chance.
+        eventually(2.0, "another second began", lambda: _now() != self._age("node1"))
         self.late = self._join(17)
 
     def _join(self, number: int) -> Member:
@@ -35,6 +38,10 @@ class OverlayAddressTests(SynchronousTestCase):
         member.daemon.start()
         eventually(FORMING, f"{member.name} is ready", member.ready)
         return member
+
+    def _age(self, name: str) -> str:
+        created: str = self.mesh.cluster.get(name)["metadata"]["creationTimestamp"]
+        return created
 
     def _wait_for_pings(self, source: Member, address: IPv4Address) -> None:
         """Wait until something that the node itself sends there is answered."""
@@ -80,6 +87,10 @@ class OverlayAddressTests(SynchronousTestCase):
         self._wait_for_pings(self.bystander, _OVERLAY_ADDRESS)
         self.assertNotIn("holds it", self.late.daemon.ctl("status").stdout)
         self.assertEqual(self.mesh.capture.counts().plaintext, 0)
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class SwapTests(MeshTestCase):

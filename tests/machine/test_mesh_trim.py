@@ -89,12 +89,19 @@ class TrimTests(MeshTestCase):
         with self._moving() as nodes:
             nodes["node2"]["metadata"]["annotations"].pop(ADDRESSES_ANNOTATION)
         self._wait_for(self.two)
+        self.assertEqual(self.report.lost, ())
 
     def test_a_node_goes_whose_address_another_claims(self) -> None:
-        """The same, where the Node that had the address goes as a whole."""
+        """The same, where the Node that had the address goes as a whole.
+
+        WireGuard drops what it has queued for a peer that is removed. So what was already on its
+        way to the Node that goes may be lost with it, and nothing before or after that.
+        """
         key = self.key(self.two)
         with self._moving() as nodes:
             nodes.pop("node2")
+        on_their_way = range(self.at_two[-1] + 1, self.at_three[0])
+        self.assertEqual([n for n in self.report.lost if n not in on_their_way], [])
         reading = self.one.daemon.device.read()
         assert reading is not None
         self.assertNotIn(key, reading.peers)
@@ -116,9 +123,8 @@ class TrimTests(MeshTestCase):
             self.development.replace([*nodes.values(), *newcomers], version)
             self._wait_for(self.three, CONTESTED)
             packets.carry()
-            report, arrived = packets.finish()
-        self.assertEqual(report.lost, ())
-        self.assertGreater(min(arrived), RATE / 2)
+            self.report, (self.at_two, self.at_three) = packets.finish()
+        self.assertGreater(min(len(self.at_two), len(self.at_three)), RATE / 2)
 
     def _is_contested(self) -> bool:
         status = self.one.daemon.status() or {}
