@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 
 from lab.cluster import LIMIT, MERGE_PATCH, NODES, Cluster, exchange, node_document
 from lab.daemon import Daemon
-from lab.eventually import CLUSTER, eventually
+from lab.eventually import eventually
 from lab.kubernetes.accounts import Accounts
 from lab.kubernetes.audit import Asked
 from lab.kubernetes.control_plane import ControlPlane
@@ -22,6 +22,10 @@ from lab.topology import UNDERLAY, Node, Place, Switch
 
 _SECRETS = "secrets/kubernetes.io/serviceaccount"
 """Below /run, which every Debian also calls /var/run."""
+
+_ALLOCATED = 90.0
+"""Seconds: after the API server was away the controller manager asks again when a pause is over
+that has grown with each failure, to a minute at the most (client-go's reflectors)."""
 
 
 class KubernetesCluster(Cluster):
@@ -79,7 +83,8 @@ class KubernetesCluster(Cluster):
         """Register the Node with its kubelet's credentials; the controller manager's podCIDR."""
         kubelet = self._kubelets[place.name] = self.plane.users.kubelet(place.name)
         exchange(self.connect_as(kubelet), "POST", NODES, {**node_document(place), "spec": {}})
-        return IPv4Network(eventually(CLUSTER, "it has a podCIDR", lambda: self._cidr(place.name)))
+        said = eventually(_ALLOCATED, "it has a podCIDR", lambda: self._cidr(place.name))
+        return IPv4Network(said)
 
     def beat(self, name: str) -> None:
         """Write the status of a Node as its kubelet does every few minutes, or when it changes."""

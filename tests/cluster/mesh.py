@@ -48,11 +48,13 @@ class KubernetesTestCase(MeshTestCase):
         self.members = (self.one, self.two, self.three)
 
     def discard_mesh(self) -> None:
-        """Take away the nodes that came in the test; the control plane stays."""
+        """Take away the nodes that came in the test, and their Nodes; the control plane stays."""
         for number in set(self.mesh.members) - set(NODES):
-            name = self.mesh.members[number].name
             self.mesh.remove_machine(number)
-            self.cluster.delete(name)
+        known = {member.name for member in self.mesh.members.values()}
+        for document in self.cluster.nodes():
+            if document["metadata"]["name"] not in known:
+                self.cluster.delete(document["metadata"]["name"])
 
     @contextmanager
     def nothing_lost(self) -> Iterator[None]:
