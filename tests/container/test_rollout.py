@@ -12,9 +12,11 @@ RATE = 200
 
 
 class RolloutTests(Installation):
+    nodes = (1, 2, 3)
+
     def test_loses_nothing(self) -> None:
         """One node after the other gets another image, as the DaemonSet controller does it."""
-        kubelets = self.install(1, 2, 3)
+        kubelets = self.install(*self.nodes)
         tunnels = {kubelet: self._tunnel(kubelet) for kubelet in kubelets}
         newer = retagged(self.wanted, "0.1.1")
         before = self.mesh.capture.counts()
