@@ -12,7 +12,7 @@ RATE = 200
 
 
 class RolloutTests(Installation):
-    nodes = (1, 2, 3)
+    nodes: tuple[int, ...] = (1, 2, 3)
 
     def test_loses_nothing(self) -> None:
         """One node after the other gets another image, as the DaemonSet controller does it."""
