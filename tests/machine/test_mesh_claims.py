@@ -29,7 +29,7 @@ class OverlayAddressTests(SynchronousTestCase):
         self.mesh.cluster.start()
         self.holder, self.bystander = self._join(1), self._join(3)
         # Of two Nodes of one second neither is the older: which holds the address is then chance.
-        eventually(2.0, "another second began", lambda: _now() != self._age("node1"))
+        eventually(2.0, "another second began", lambda: _now() != self._created("node1"))
         self.late = self._join(17)
 
     def _join(self, number: int) -> Member:
@@ -39,7 +39,7 @@ class OverlayAddressTests(SynchronousTestCase):
         eventually(FORMING, f"{member.name} is ready", member.ready)
         return member
 
-    def _age(self, name: str) -> str:
+    def _created(self, name: str) -> str:
         created: str = self.mesh.cluster.get(name)["metadata"]["creationTimestamp"]
         return created
 

@@ -95,7 +95,9 @@ class TrimTests(MeshTestCase):
         """The same, where the Node that had the address goes as a whole.
 
         WireGuard drops what it has queued for a peer that is removed. So what was already on its
-        way to the Node that goes may be lost with it, and nothing before or after that.
+        way to the Node that goes may be lost with it, and nothing before or after that. Packets
+        cannot tell this from a gap between the two owners: that there is none, `test_plan_laws`
+        and `test_request_gaps` show.
         """
         key = self.key(self.two)
         with self._moving() as nodes:

@@ -6,7 +6,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from overlayd.plan.resume import (
     CALM,
     LONGEST_RETRY_AFTER,
-    STREAMS,
     Attempt,
     Cursor,
     Delay,
@@ -16,33 +15,18 @@ from overlayd.plan.resume import (
     after,
     is_below,
 )
-
-FOLLOWING = Cursor(version="100")
-RESUME = Attempt(Step.WATCH, "100")
-RELIST = Attempt(Step.STREAM, "100")
-PROBE = Attempt(Step.PROBE)
-ANEW = Attempt(Step.STREAM)
-
-
-def backoff(number: int) -> float:
-    """One second, then two, and so on: easy to recognise."""
-    return number + 1.0
-
-
-def attempt_after(ending: Ending, cursor: Cursor = FOLLOWING) -> Attempt:
-    return after(cursor, ending, 1.0)[0].attempt
-
-
-def delay_after(ending: Ending, cursor: Cursor = FOLLOWING, lasted: float = 1.0) -> float:
-    return after(cursor, ending, lasted)[1].seconds(backoff)
-
-
-def moved(how: How, version: str = "100") -> Ending:
-    return Ending(how, version=version, moved=True)
-
-
-def silent(how: How) -> Ending:
-    return Ending(how, version="100", moved=False)
+from tests.pure.endings import (
+    ANEW,
+    FOLLOWING,
+    PROBE,
+    RELIST,
+    RESUME,
+    attempt_after,
+    backoff,
+    delay_after,
+    moved,
+    silent,
+)
 
 
 class FirstListTests(SynchronousTestCase):
@@ -140,73 +124,6 @@ class RelistTests(SynchronousTestCase):
             self.assertEqual(delay_after(moved(how), cursor), backoff(4), how)
             listed, _ = after(cursor, Ending(How.LISTED, version="100"), 1.0)
             self.assertEqual(listed.failures, 4)
-
-
-class StreamTests(SynchronousTestCase):
-    """Lists are one request each while the server streams them, and pages once it does not."""
-
-    def test_not_streamed(self) -> None:
-        """A server that refuses is asked for pages of the same list at once."""
-        for cursor, paged in (
-            (Cursor(failures=3), Attempt(Step.LIST)),
-            (evolve(FOLLOWING, must_list=True), Attempt(Step.LIST, "100")),
-        ):
-            refused = Ending(How.NOT_STREAMED, status=422)
-            turned, delay = after(cursor, refused, 0.1)
-            self.assertEqual(turned.attempt, paged)
-            self.assertEqual(delay.seconds(backoff), 0.0)
-            self.assertEqual(turned.failures, cursor.failures)
-
-    def test_remembered(self) -> None:
-        """It is never asked for a stream again, whatever happens then."""
-        cursor, _ = after(Cursor(), Ending(How.NOT_STREAMED), 0.1)
-        cursor, _ = after(cursor, Ending(How.LISTED, version="100"), 1.0)
-        self.assertEqual(cursor.attempt, RESUME)
-        for how, version in (
-            (How.EXPIRED, "100"),
-            (How.NO_EVENT, "100"),
-            (How.WENT_BACK, None),
-            (How.TOO_LARGE, None),
-        ):
-            ending = Ending(how, version="100", moved=True)
-            self.assertEqual(attempt_after(ending, cursor), Attempt(Step.LIST, version), how)
-
-    def test_unfinished(self) -> None:
-        """A stream that ends before its end is asked for again, after the back-off."""
-        for cursor in (evolve(Cursor(), failures=3), evolve(FOLLOWING, must_list=True, failures=3)):
-            self.assertEqual(attempt_after(Ending(How.UNFINISHED), cursor), cursor.attempt)
-            self.assertEqual(delay_after(Ending(How.UNFINISHED), cursor), backoff(3))
-
-    def test_never_finished(self) -> None:
-        """Where streams never come to their end, pages have to do, and back-off goes on."""
-        cursor, delays = Cursor(), []
-        for _ in range(STREAMS):
-            self.assertEqual(cursor.attempt, ANEW)
-            cursor, delay = after(cursor, Ending(How.UNFINISHED), 1.0)
-            delays.append(delay.seconds(backoff))
-        self.assertEqual(cursor.attempt, Attempt(Step.LIST))
-        self.assertEqual(delays, [backoff(n) for n in range(STREAMS)])
-        cursor, _ = after(cursor, Ending(How.LISTED, version="100"), 1.0)
-        self.assertEqual(attempt_after(silent(How.EXPIRED), cursor), Attempt(Step.LIST, "100"))
-
-    def test_finished(self) -> None:
-        """One that comes to its end is followed at once by the watch, and forgives others."""
-        cursor, _ = after(Cursor(), Ending(How.UNFINISHED), 1.0)
-        cursor, delay = after(cursor, Ending(How.LISTED, version="100"), 1.0)
-        self.assertEqual((cursor.attempt, cursor.streams), (RESUME, STREAMS))
-        self.assertEqual(delay.seconds(backoff), 0.0)
-
-    def test_faults(self) -> None:
-        """What goes wrong otherwise says nothing about streams."""
-        for how in (How.NO_ANSWER, How.REFUSED, How.EXPIRED, How.TOO_LARGE):
-            cursor, _ = after(Cursor(), Ending(how, status=503), 1.0)
-            self.assertEqual(cursor.streams, STREAMS)
-
-    def test_backs_off(self) -> None:
-        """A watch that is followed each time by another streamed list is not fresh."""
-        cursor = evolve(FOLLOWING, failures=4)
-        self.assertEqual(delay_after(moved(How.EXPIRED), cursor), backoff(4))
-        self.assertEqual(delay_after(moved(How.EXPIRED), evolve(cursor, streams=0)), backoff(4))
 
 
 class ForeignHistoryTests(SynchronousTestCase):
