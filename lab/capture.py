@@ -3,6 +3,7 @@
 As a program it runs in the underlay's namespace and answers every question with one line of JSON.
 """
 
+import contextlib
 import json
 import select
 import socket
@@ -22,10 +23,9 @@ MARK = b"overlayd lab, plaintext"
 _PORT = 51820
 _SAMPLES = 10
 _ALL_PROTOCOLS = 3  # ETH_P_ALL of linux/if_ether.h
-_OUTGOING = 4  # PACKET_OUTGOING of linux/if_packet.h
-_SOL_PACKET, _STATISTICS = 263, 6  # linux/if_packet.h
+_SOL_PACKET, _STATISTICS, _IGNORE_OUTGOING = 263, 6, 23  # linux/if_packet.h
 _RCVBUFFORCE = 33  # asm-generic/socket.h
-_BUFFER = 16 << 20
+_BUFFER = 64 << 20
 _ETHERNET = 14
 _IPV4, _ARP, _UDP = 0x0800, 0x0806, 17
 
@@ -99,15 +99,18 @@ def main() -> None:
     """Count what comes in from the bridge's ports until standard input ends."""
     counter = _Counter((OVERLAY, PODS))
     missed = 0
-    # The bridge itself and what leaves through a port are left out, or a packet counts twice.
+    # What leaves through a port and the bridge itself are left out, or a packet counts twice.
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ALL_PROTOCOLS)) as tap:
         tap.setsockopt(socket.SOL_SOCKET, _RCVBUFFORCE, _BUFFER)
+        tap.setsockopt(_SOL_PACKET, _IGNORE_OUTGOING, 1)
+        tap.setblocking(False)
         while True:
             ready, _, _ = select.select([tap, sys.stdin], [], [])
-            while select.select([tap], [], [], 0)[0]:
-                frame, (link, _, direction, *_rest) = tap.recvfrom(65536)
-                if direction != _OUTGOING and link not in ("bridge", "lo"):
-                    counter.see(frame)
+            with contextlib.suppress(BlockingIOError):  # all that came is looked at
+                while True:
+                    frame, (link, *_rest) = tap.recvfrom(65536)
+                    if link not in ("bridge", "lo"):
+                        counter.see(frame)
             if sys.stdin in ready:
                 if not sys.stdin.readline():
                     return

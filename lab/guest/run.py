@@ -30,7 +30,7 @@ _FACTOR = "5"
 
 _PASSED_ON = ("PATH", "PYTHONPATH", "HOME", "LANG")
 _PASSED_ON_PREFIXES = ("OVERLAYD_", "HYPOTHESIS_")
-_CONSOLE_LINES = 40
+_CONSOLE_LINES = 100  # what a panic says of the stack comes after its reason
 
 
 @frozen

@@ -46,6 +46,17 @@ class KubernetesTestCase(MeshTestCase):
         assert isinstance(self.cluster, KubernetesCluster)
         self.kubernetes = self.cluster
         self.members = (self.one, self.two, self.three)
+        for member in self.members:
+            eventually(SERVER_BACK, "nobody else is a peer", lambda m=member: self._settles(m))  # type: ignore[misc]
+
+    def _settles(self, member: Member) -> bool:
+        """Whether a device has no peer of a node that came in a test before.
+
+        Of many that go within a minute the daemons hold the last, until that is confirmed.
+        """
+        if (member.daemon.status() or {}).get("held"):
+            member.daemon.ctl("confirm")
+        return len(self._peers(member) or ()) == len(NODES) - 1
 
     def discard_mesh(self) -> None:
         """Take away the nodes that came in the test, and their Nodes; the control plane stays."""

@@ -138,7 +138,7 @@ class MeshTestCase(SynchronousTestCase):
             )
             for other in others
         }
-        eventually(limit, "the peers are right", lambda: self._peers(member) == wanted)
+        eventually_none(limit, "the peers are right", lambda: self._wrong_peers(member, wanted))
 
     def wait_until_missed(self) -> None:
         """Wait until every daemon has tried to reach an API server that was killed.
@@ -159,6 +159,17 @@ class MeshTestCase(SynchronousTestCase):
     def _peers(self, member: Member) -> dict[PublicKey, frozenset[str]] | None:
         reading = member.daemon.device.read()
         return None if reading is None else reading.peers
+
+    def _wrong_peers(self, member: Member, wanted: dict[PublicKey, frozenset[str]]) -> list[str]:
+        """What of a device's peers is not as wanted."""
+        peers = self._peers(member)
+        if peers is None:
+            return [f"{member.name} has no device that answers"]
+        return [
+            f"{member.name}: {key} has {sorted(peers.get(key, ()))}"
+            for key in peers.keys() | wanted.keys()
+            if peers.get(key) != wanted.get(key)
+        ]
 
 
 def _in_vain(member: Member) -> bool:
