@@ -4,7 +4,7 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TextIO
 
@@ -19,19 +19,15 @@ from overlayd.tunnel.kernel_device import kernel_has_wireguard
 from tests.trials import ROOT, Counts, trial
 
 PRIVATE = (sys.executable, "-m", "lab.private")
-GUEST = (sys.executable, "-m", "lab.guest", "--timeout", "2700", "--")
+GUEST = (sys.executable, "-m", "lab.guest", "--timeout", "3600", "--")
 
 OWN_FOLDER = ("--temp-directory", "/tmp/trial")
 """Guests share the checkout, where trial would put its files, and have a /tmp each."""
 
-IN_A_GUEST = (
-    ("test_mesh_adopt", "test_mesh_claims", "test_mesh_daemon", "test_mesh_peers"),
-    ("test_mesh_brake", "test_mesh_cluster", "test_mesh_device", "test_mesh_refusals"),
-)
-"""The mesh on an emulated processor, for two guests. The other modules are left out there: they
-were not seen to hold, since sessions age, and people wait, in seconds that are as long as ever."""
+WITH_THE_DEVICE = ("adopt", "claims", "daemon", "fights", "peers", "pods", "routes", "teardown")
+"""What of the mesh goes with `tests.kernel` where two guests share it: both take as long then."""
 
-WIREGUARD_GO = ("test_mesh_external", "test_mesh_hanging", "test_mesh_process")
+WIREGUARD_GO = ("external", "hanging", "process")
 """What is about the process that a device of the kernel does not have."""
 
 
@@ -66,26 +62,24 @@ def kernel() -> Counts:
 
     An emulated processor is slow, and a test seldom uses more than one.
     """
-    found = sorted(path.stem for path in (ROOT / "tests/machine").glob("test_mesh_*.py"))
-    mesh = [module for module in found if module not in WIREGUARD_GO]
+    found = (ROOT / "tests/machine").glob("test_mesh_*.py")
+    mesh = {path.stem.removeprefix("test_mesh_") for path in found} - {*WIREGUARD_GO}
     if kernel_has_wireguard():
-        return kernel_in(PRIVATE, "tests.kernel", *in_machine(mesh))
-    first, second = IN_A_GUEST
-    left_out = sorted(set(mesh) - {*first, *second})
-    print(f"left out, too slow in a guest; the machine tier has them: {', '.join(left_out)}")
+        return kernel_in(PRIVATE, "tests.kernel", *of_the_mesh(mesh))
+    first = mesh & {*WITH_THE_DEVICE}
     counts = trial("tests.guest")
     inside = (*GUEST, *PRIVATE)
     with ThreadPoolExecutor() as pool:
         said = io.StringIO()
-        other = pool.submit(kernel_in, inside, *OWN_FOLDER, *in_machine(second), output=said)
-        counts += kernel_in(inside, *OWN_FOLDER, "tests.kernel", *in_machine(first))
+        other = pool.submit(kernel_in, inside, *OWN_FOLDER, *of_the_mesh(mesh - first), output=said)
+        counts += kernel_in(inside, *OWN_FOLDER, "tests.kernel", *of_the_mesh(first))
         counts += other.result()
     sys.stdout.write(said.getvalue())
     return counts
 
 
-def in_machine(modules: Sequence[str]) -> list[str]:
-    return [f"tests.machine.{module}" for module in modules]
+def of_the_mesh(parts: Iterable[str]) -> list[str]:
+    return [f"tests.machine.test_mesh_{part}" for part in sorted(parts)]
 
 
 def kernel_in(inside: Sequence[str], *packages: str, output: TextIO | None = None) -> Counts:
