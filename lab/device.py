@@ -23,12 +23,16 @@ _NONE = "(none)"
 
 @frozen
 class Reading:
-    """What the device says of itself, by the keys of its peers: their allowed IPs and endpoints."""
+    """What the device says of itself, by the keys of its peers: their allowed IPs and endpoints.
+
+    `preshared` are the keys of those that have a preshared key.
+    """
 
     key: PublicKey | None
     port: int
     peers: dict[PublicKey, frozenset[str]] = field(factory=dict)
     endpoints: dict[PublicKey, str] = field(factory=dict)
+    preshared: frozenset[PublicKey] = frozenset()
 
 
 class Device:
@@ -61,6 +65,7 @@ class Device:
             int(port),
             {key: _prefixes(peer[3]) for key, peer in peers.items()},
             {key: peer[2] for key, peer in peers.items() if peer[2] != _NONE},
+            frozenset(key for key, peer in peers.items() if peer[1] != _NONE),
         )
 
     def rotate(self, key: PrivateKey) -> None:
@@ -83,6 +88,11 @@ class Device:
     def dial(self, key: PublicKey, endpoint: str) -> None:
         """Give a peer another endpoint."""
         self._set("peer", str(key), "endpoint", endpoint)
+
+    def preshare(self, key: PublicKey) -> None:
+        """Give a peer a preshared key that nobody else has."""
+        secret = base64.b64encode(os.urandom(32)).decode()
+        self._set("peer", str(key), "preshared-key", "/dev/stdin", given=secret)
 
     def remove_peer(self, key: PublicKey) -> None:
         self._set("peer", str(key), "remove")

@@ -125,6 +125,21 @@ class RemovePeer:
 
 
 @frozen
+class DropPresharedKey:
+    """Take a preshared key from a peer: its Node has none for us, so no handshake can succeed.
+
+    The session that there is goes on.
+    """
+
+    node: str
+    key: PublicKey
+    why: str
+
+    def __str__(self) -> str:
+        return f"take the preshared key from peer {self.node} {self.key}"
+
+
+@frozen
 class StartHandshake:
     """Make the peer notice that our session is new. Its keepalive ends as it was."""
 
@@ -146,6 +161,7 @@ TunnelChange = (
     | MoveEndpoint
     | TrimPeer
     | RemovePeer
+    | DropPresharedKey
     | StartHandshake
 )
 

@@ -87,6 +87,7 @@ class Peer:
     """A peer as the device has it.
 
     `last_handshake` is seconds since the epoch by the wall clock, None if there never was one.
+    `preshared`: whether it has a preshared key; which one is not told.
     """
 
     key: PublicKey
@@ -96,6 +97,7 @@ class Peer:
     sent: int = 0
     received: int = 0
     keepalive: int = 0  # seconds, 0: off
+    preshared: bool = False
 
 
 def _map(peers: Mapping[PublicKey, Peer]) -> Map[PublicKey, Peer]:

@@ -129,6 +129,7 @@ def _drifted(observed: Observed, memory: Memory, standing: Standing) -> list[Pub
             was is None
             or now is None
             or was.allowed_ips != now.allowed_ips
+            or now.preshared
             or not same_endpoint(now.endpoint, memory.endpoints.get(key))
         ):
             drifted.append(key)

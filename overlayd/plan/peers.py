@@ -6,7 +6,7 @@ inherited is trimmed then, and only then peers are removed.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from overlayd.model.changes import GrantPeer, MoveEndpoint, RemovePeer, TrimPeer
+from overlayd.model.changes import DropPresharedKey, GrantPeer, MoveEndpoint, RemovePeer, TrimPeer
 from overlayd.model.keys import PublicKey
 from overlayd.model.machine import Device
 from overlayd.model.node import IPNetwork
@@ -37,6 +37,13 @@ def move_endpoints(
             continue
         if why := why_move(found, peer.endpoint, memory, now):
             yield MoveEndpoint(peer.node, key, peer.endpoint, why)
+
+
+def drop_preshared_keys(device: Device, wanted: Desired) -> Iterator[DropPresharedKey]:
+    """Someone gave them by hand, and the other side has none: the next handshake would fail."""
+    for key, found in device.peers.items():
+        if found.preshared and key in wanted.peers:
+            yield DropPresharedKey(wanted.peers[key].node, key, "no Node has one")
 
 
 def trim_peers(device: Device, wanted: Desired, held: Iterable[PublicKey]) -> Iterator[TrimPeer]:

@@ -7,6 +7,7 @@ from immutables import Map
 
 from overlayd.model.changes import (
     Change,
+    DropPresharedKey,
     GrantPeer,
     MoveEndpoint,
     NetworkChange,
@@ -21,7 +22,7 @@ from overlayd.model.node import Inventory
 from overlayd.model.prefix_index import PrefixIndex
 from overlayd.plan.result import Plan
 
-OfPeers = GrantPeer | MoveEndpoint | TrimPeer | RemovePeer
+OfPeers = GrantPeer | MoveEndpoint | TrimPeer | RemovePeer | DropPresharedKey
 Peers = Map[PublicKey, Peer]
 Holders = PrefixIndex[PublicKey]
 """The peers by the prefixes that they have."""
@@ -115,6 +116,8 @@ def _follow(
                 peers, holders = _grant(peers, holders, change)
             case MoveEndpoint(_, key, endpoint) if key in peers:
                 peers = peers.set(key, evolve(peers[key], endpoint=endpoint))
+            case DropPresharedKey(_, key) if key in peers:
+                peers = peers.set(key, evolve(peers[key], preshared=False))
             case TrimPeer(_, key, prefixes) if key in peers:
                 peers = _take(peers, key, prefixes)
                 for prefix in prefixes:

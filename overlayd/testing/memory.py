@@ -7,6 +7,7 @@ from attrs import define, evolve, field
 from zope.interface import implementer
 
 from overlayd.model.changes import (
+    DropPresharedKey,
     EndDevice,
     GiveKey,
     GrantPeer,
@@ -79,6 +80,9 @@ class MemoryDevice:
         if zone or endpoint in self.refused:
             raise TunnelError("the device refuses: Invalid argument")
         self.peers[key] = evolve(self.peers[key], endpoint=endpoint)
+
+    def preshare(self, key: PublicKey, preshared: bool = True) -> None:
+        self.peers[key] = evolve(self.peers[key], preshared=preshared)
 
     def start_handshake(self, key: PublicKey, keepalive: int) -> None:
         self.peers[key] = evolve(self.peers[key], keepalive=keepalive)
@@ -165,6 +169,8 @@ class MemoryTunnel:
                 device.take(key, prefixes)
             case RemovePeer(_, key):
                 device.peers.pop(key, None)
+            case DropPresharedKey(_, key) if key in device.peers:
+                device.preshare(key, False)
             case StartHandshake(_, key, keepalive) if key in device.peers:
                 device.start_handshake(key, keepalive)
 
@@ -181,9 +187,10 @@ def described(device: Device | None, names: Mapping[PublicKey, str]) -> str:
     lines = [f"{'key' if device.public_key else 'no key'}, port {device.listen_port}"]
     for peer in peers:
         dialled = f" at {peer.endpoint}" if peer.endpoint else ""
+        preshared = ", preshared key" if peer.preshared else ""
         kept_alive = f", keepalive {peer.keepalive}" if peer.keepalive else ""
         prefixes = listed(peer.allowed_ips) or "no prefix"
-        lines.append(f"{names.get(peer.key, peer.key)}{dialled}: {prefixes}{kept_alive}")
+        lines.append(f"{names.get(peer.key, peer.key)}{dialled}: {prefixes}{preshared}{kept_alive}")
     return "\n".join(lines)
 
 

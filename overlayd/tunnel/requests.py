@@ -6,6 +6,7 @@ from itertools import groupby
 from attrs import field, frozen
 
 from overlayd.model.changes import (
+    DropPresharedKey,
     EndDevice,
     GiveKey,
     GrantPeer,
@@ -49,6 +50,7 @@ class PeerStep:
     prefixes: Iterable[IPNetwork] = ()
     endpoint: Endpoint | None = None
     keepalive: int | None = None
+    no_preshared_key: bool = False
 
 
 Step = DeviceStep | PeerStep
@@ -91,6 +93,8 @@ class Encoder:
                 return [PeerStep(key, existing=True, endpoint=endpoint)]
             case RemovePeer(_, key):
                 return [PeerStep(key, remove=True)]
+            case DropPresharedKey(_, key):
+                return [PeerStep(key, existing=True, no_preshared_key=True)]
             case StartHandshake(_, key, former):
                 # Turned off first, or nothing is turned on where there was a keepalive already.
                 # Each is a step, for WireGuard acts at the end of one.

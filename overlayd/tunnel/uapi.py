@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from socket import AF_INET, inet_pton
 
 from overlayd.model.errors import TunnelError
-from overlayd.model.keys import PrivateKey, PublicKey
+from overlayd.model.keys import LENGTH, PrivateKey, PublicKey
 from overlayd.model.machine import Peer
 from overlayd.model.node import Endpoint, IPNetwork
 from overlayd.tunnel.reading import Reading, Refused, read
@@ -21,6 +21,7 @@ GET = b"get=1\n\n"
 END = b"\n\n"
 """What an answer ends with, and nothing in it has."""
 
+_NO_KEY = bytes(LENGTH).hex()
 _NUMBER_DIGITS = 20  # of 2**64 - 1, the largest number in an answer
 
 
@@ -43,6 +44,8 @@ def _lines(step: Step) -> Iterator[str]:
         yield "update_only=true"
     if step.remove:
         yield "remove=true"
+    if step.no_preshared_key:
+        yield f"preshared_key={_NO_KEY}"
     for prefix in step.prefixes:
         yield f"allowed_ip={prefix}"
     if step.endpoint is not None:
@@ -108,6 +111,7 @@ def _peer(block: bytes) -> Peer | None:
         sent=_number(values, "tx_bytes"),
         received=_number(values, "rx_bytes"),
         keepalive=_number(values, "persistent_keepalive_interval"),
+        preshared=any(_raw_key("preshared_key", values.get("preshared_key", _NO_KEY))),
     )
 
 
@@ -138,7 +142,7 @@ def _raw_key(name: str, text: str) -> bytes:
         raw = bytes.fromhex(text)
     except ValueError:
         raw = b""
-    if len(raw) != 32 or len(text) != 64:  # fromhex skips spaces
+    if len(raw) != LENGTH or len(text) != 2 * LENGTH:  # fromhex skips spaces
         raise _malformed(name)
     return raw
 

@@ -26,7 +26,8 @@ _GET_FAMILY, _FAMILY_ID, _FAMILY_NAME = 3, 1, 2
 # linux/wireguard.h
 _GET_DEVICE, _SET_DEVICE = 0, 1
 _IFNAME, _PRIVATE_KEY, _LISTEN_PORT, _PEERS = 2, 3, 6, 8
-_KEY, _FLAGS, _ENDPOINT, _KEEPALIVE, _HANDSHAKE, _RECEIVED, _SENT, _ALLOWED = 1, 3, 4, 5, 6, 7, 8, 9
+_KEY, _PRESHARED, _FLAGS, _ENDPOINT, _KEEPALIVE = 1, 2, 3, 4, 5
+_HANDSHAKE, _RECEIVED, _SENT, _ALLOWED = 6, 7, 8, 9
 _REMOVE, _EXISTING = 1, 4
 _FAMILY, _ADDRESS, _LENGTH = 1, 2, 3
 
@@ -38,6 +39,7 @@ _IN, _IN6 = struct.Struct("=H2s4s8x"), struct.Struct("=H2s4x16sI")
 # A nested attribute of three: family, address, prefix length.
 _PREFIX = struct.Struct("=HH HHHxx HH4s HHBxxx")
 _PREFIX6 = struct.Struct("=HH HHHxx HH16s HHBxxx")
+_NO_KEY = bytes(LENGTH)
 _PEER_BEGINS = struct.pack("=HH", 4 + LENGTH, _KEY)
 # How the kernel tells a prefix of IPv4, 24 bytes in this order: length, family, address. Anything
 # else is read as it comes, more slowly.
@@ -121,6 +123,8 @@ def _told(step: PeerStep) -> Iterator[bytes]:
     more = b"" if step.endpoint is None else _endpoint(step.endpoint)
     if step.keepalive is not None:
         more += attribute(_KEEPALIVE, _U16.pack(step.keepalive))
+    if step.no_preshared_key:
+        more += attribute(_PRESHARED, _NO_KEY)
     for place in range(0, len(prefixes) or 1, _PREFIXES):
         told = _PEER_BEGINS + step.key.raw
         if flags:
@@ -206,6 +210,7 @@ def _peer(block: bytes) -> Peer | None:
         sent=_number(values.get(_SENT, none[:8]), _U64, "counter"),
         received=_number(values.get(_RECEIVED, none[:8]), _U64, "counter"),
         keepalive=_number(values.get(_KEEPALIVE, none[:2]), _U16, "keepalive"),
+        preshared=any(_key(values.get(_PRESHARED, _NO_KEY), "preshared key")),
     )
 
 

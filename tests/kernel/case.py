@@ -1,6 +1,7 @@
 """The words of tests on the kernel's WireGuard."""
 
 import base64
+import os
 import subprocess
 from collections.abc import Iterator
 from ipaddress import IPv4Network
@@ -59,6 +60,10 @@ class RealCase(case.TunnelCase):
 
     def add_peer_by_hand(self, key: PublicKey, prefix: str) -> None:
         by_hand("peer", str(key), "allowed-ips", prefix)
+
+    def preshare_by_hand(self, key: PublicKey) -> None:
+        secret = base64.b64encode(os.urandom(32)).decode()
+        by_hand("peer", str(key), "preshared-key", "/dev/stdin", given=secret)
 
 
 MAKE = MakeDevice("wg0", WHY)

@@ -1,6 +1,7 @@
 """Someone changes the peers of a device by hand."""
 
-from lab.eventually import REPAIR, REPAIR_UNANNOUNCED
+from lab.eventually import REPAIR, REPAIR_UNANNOUNCED, eventually
+from lab.flow import Flow
 from lab.topology import UNDERLAY
 from overlayd.model.keys import PrivateKey, PublicKey
 from tests.machine.mesh import MeshTestCase
@@ -26,6 +27,18 @@ class PeerTests(MeshTestCase):
         with self.fault_on(self.one), told:
             self.one.daemon.device.remove_peer(self.key(self.two))
             self.wait_for_peers(self.one, self.two, self.three, limit=REPAIR_UNANNOUNCED)
+
+    def test_preshared_key(self) -> None:
+        """One that was set by hand is taken away before the session that there is has to end."""
+        key = self.key(self.two)
+        told = self.told_by(self.one, f"take the preshared key from peer node2 {key}")
+        with self.fault_on(self.one), told, Flow(self.one.pod, self.two.pod) as flow:
+            flow.carry()
+            self.one.daemon.device.preshare(key)
+            eventually(REPAIR_UNANNOUNCED, "it is gone", lambda: not self._preshared())
+            flow.carry()
+            there, back = flow.finish()
+        self.assertEqual((there.lost, back.lost), ((), ()))
 
     def test_stolen_prefix(self) -> None:
         """A prefix that was given to another peer is given back: its traffic went astray."""
@@ -58,6 +71,10 @@ class PeerTests(MeshTestCase):
             done = self.one.daemon.ctl("resync")
             self.assertEqual((done.returncode, done.stderr), (0, ""))
             self.wait_for_peers(self.one, self.two, self.three, limit=0)
+
+    def _preshared(self) -> frozenset[PublicKey]:
+        reading = self.one.daemon.device.read()
+        return reading.preshared if reading else frozenset()
 
     def _endpoint(self, key: PublicKey) -> str | None:
         reading = self.one.daemon.device.read()

@@ -95,6 +95,9 @@ class RealCase(case.TunnelCase):
     def add_peer_by_hand(self, key: PublicKey, prefix: str) -> None:
         by_hand(f"public_key={key.raw.hex()}", f"allowed_ip={prefix}")
 
+    def preshare_by_hand(self, key: PublicKey) -> None:
+        by_hand(f"public_key={key.raw.hex()}", f"preshared_key={os.urandom(32).hex()}")
+
 
 class UserspaceTunnelContract(RealCase, tunnel_contract.TunnelContract):
     """The contract, on wireguard-go."""

@@ -54,6 +54,8 @@ def obey(device: MemoryDevice, lines: Sequence[str]) -> None:
             case "remove":
                 del device.peers[key]
                 key = None
+            case "preshared_key":
+                device.preshare(key, any(bytes.fromhex(value)))
             case "allowed_ip":
                 device.give(key, [ip_network(value)])
             case "endpoint":

@@ -38,7 +38,7 @@ law = settings(deadline=None, max_examples=60, derandomize=True)
 def device_of(machine: Machine) -> dict[str, tuple[object, ...]]:
     device = machine.observe().device
     peers = device.peers.values() if device else ()
-    return {str(p.key): (p.endpoint, p.allowed_ips, p.keepalive) for p in peers}
+    return {str(p.key): (p.endpoint, p.allowed_ips, p.keepalive, p.preshared) for p in peers}
 
 
 def released(memory: Memory) -> Memory:

@@ -1,4 +1,4 @@
-"""Where peers are dialled, over passes that each look at what changed alone."""
+"""Where peers are dialled, and by which keys, over passes that look at what changed alone."""
 
 from typing import Any
 
@@ -56,3 +56,19 @@ class EndpointTests(SynchronousTestCase):
         self.daemon.now = LATER
         self.daemon.one_pass(reads=False)
         self.assertEqual(self.read(LATER, sent=600), ["10.0.0.2:51820"])
+
+
+class PresharedKeyTests(SynchronousTestCase):
+    def test_set_by_hand(self) -> None:
+        """It is taken away, once, by a pass that is about that peer alone."""
+        nodes = Map({"a": OUR_NODE, "b": NODE_B})
+        daemon = Daemon(
+            Machine(working(PEER_B, settings=SETTINGS)), Inventory(nodes, frozenset(), "1")
+        )
+        daemon.rest(reads=True)
+        assert daemon.there.tunnel.device is not None
+        daemon.there.tunnel.device.preshare(B)
+        changes = daemon.one_pass(reads=True).changes
+        self.assertEqual([str(c) for c in changes], [f"take the preshared key from peer b {B}"])
+        self.assertIsNotNone(daemon.about[-1], "it looked at everything")
+        self.assertEqual(daemon.one_pass(reads=True).changes, ())

@@ -39,6 +39,9 @@ class MemoryTunnelContract(tunnel_contract.TunnelContract):
         self._machine.add_peer(key)
         self._machine.give(key, [IPv4Network(prefix)])
 
+    def preshare_by_hand(self, key: PublicKey) -> None:
+        self._machine.preshare(key)
+
 
 class MemoryTunnelTests(SynchronousTestCase):
     """What a test can do to it and learn from it."""

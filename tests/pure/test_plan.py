@@ -142,6 +142,14 @@ class OrderTests(SynchronousTestCase):
             ["set private key", "listen on UDP port 51820"],
         )
 
+    def test_a_preshared_key(self) -> None:
+        """It is taken from a peer that we want, and from no other."""
+        stray = evolve(peer(OLD), preshared=True)
+        decided = planned(working(evolve(PEER_B, preshared=True), stray), inventory(NODE_B))
+        self.assertEqual(
+            texts(decided), ["take the preshared key from peer b B", "remove peer (no node) OLD"]
+        )
+
     def test_reasons(self) -> None:
         """A new peer's reason tells a Node that joined from a peer that somebody removed."""
         joined = planned(working(), inventory(NODE_B))

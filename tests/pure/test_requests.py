@@ -6,6 +6,7 @@ from itertools import chain
 from twisted.trial.unittest import SynchronousTestCase
 
 from overlayd.model.changes import (
+    DropPresharedKey,
     GiveKey,
     GrantPeer,
     MakeDevice,
@@ -66,6 +67,13 @@ class EncodeTests(SynchronousTestCase):
             [MoveEndpoint("a", A, HOME, ""), RemovePeer("b", B, "")],
             *(A_LINE, "update_only=true", "endpoint=192.0.2.1:51820"),
             *(B_LINE, "remove=true"),
+        )
+
+    def test_preshared_key(self) -> None:
+        """WireGuard's word for none is a key of zeros."""
+        self.assertLines(
+            [DropPresharedKey("a", A, "")],
+            *(A_LINE, "update_only=true", f"preshared_key={'00' * 32}"),
         )
 
     def test_trims_share_a_peer(self) -> None:

@@ -15,6 +15,7 @@ from overlayd.tunnel.uapi import check, parse
 
 KEY = PrivateKey(bytes(range(8, 40)))
 PEER = "11" * 32
+SHARED = b"\x5e" * 32
 
 
 def render(device: Device, key: PrivateKey | None) -> bytes:
@@ -25,7 +26,8 @@ def render(device: Device, key: PrivateKey | None) -> bytes:
     if device.listen_port:
         lines.append(f"listen_port={device.listen_port}")
     for peer in device.peers.values():
-        lines += [f"public_key={peer.key.raw.hex()}", f"preshared_key={'00' * 32}"]
+        preshared = SHARED if peer.preshared else bytes(32)
+        lines += [f"public_key={peer.key.raw.hex()}", f"preshared_key={preshared.hex()}"]
         lines.append("protocol_version=1")
         if peer.endpoint is not None:
             lines.append(f"endpoint={peer.endpoint}")

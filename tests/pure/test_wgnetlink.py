@@ -17,7 +17,7 @@ from overlayd.model.node import Endpoint, IPNetwork
 from overlayd.netlink.rtnetlink import attribute, attributes
 from overlayd.tunnel.requests import DeviceStep, PeerStep, Step
 from overlayd.tunnel.wgnetlink import FULL, can_dial, family_in, get, parse, requests
-from tests.pure.test_uapi import KEY, peers, private_keys
+from tests.pure.test_uapi import KEY, SHARED, peers, private_keys
 
 A, B = (PublicKey(bytes([n]) * 32) for n in (0xAA, 0xBB))
 HOME = Endpoint(IPv4Address("192.0.2.1"), 51820)
@@ -59,7 +59,7 @@ def render(device: Device, key: PrivateKey | None, cut: int = 1000) -> list[byte
 
 def of_peer(peer: Peer) -> bytes:
     at = peer.last_handshake or 0.0
-    told = attribute(1, peer.key.raw) + attribute(2, bytes(32))
+    told = attribute(1, peer.key.raw) + attribute(2, SHARED if peer.preshared else bytes(32))
     told += attribute(6, struct.pack("=qq", int(at), round(at % 1 * 1e9)))
     told += attribute(5, struct.pack("=H", peer.keepalive))
     told += attribute(8, struct.pack("=Q", peer.sent)) + attribute(
@@ -150,6 +150,7 @@ class ParseTests(SynchronousTestCase):
             (attribute(6, b"\x01"), "port"),
             (attribute(8, attribute(0, attribute(1, A.raw[:-1]))), "public key"),
             (attribute(8, attribute(0, attribute(5, bytes(2)))), "public key"),
+            (attribute(8, attribute(0, of_peer + attribute(2, bytes(31)))), "preshared key"),
             (attribute(8, attribute(0, of_peer + attribute(4, bytes(15)))), "endpoint"),
             (attribute(8, attribute(0, of_peer + attribute(5, bytes(3)))), "keepalive"),
             (attribute(8, attribute(0, of_peer + attribute(6, bytes(15)))), "handshake"),
@@ -186,8 +187,10 @@ class ParseTests(SynchronousTestCase):
         self.assertFalse(can_dial(Endpoint(IPv6Address("fe80::1%eth0"), 51820)))
 
     def test_secret(self) -> None:
-        """A reading and a step can be printed without the private key in them."""
-        printed = repr((parse(render(Device(KEY.public(), 0, {}), KEY)), DeviceStep(KEY)))
+        """A reading and a step can be printed without a private or preshared key in them."""
+        device = Device(KEY.public(), 0, {A: Peer(A, preshared=True)})
+        printed = repr((parse(render(device, KEY)), DeviceStep(KEY)))
+        self.assertNotIn(repr(SHARED)[2:-1], printed)
         self.assertIn(str(KEY.public()), printed)
         self.assertNotIn(KEY.raw.hex(), printed)
         self.assertNotIn(repr(KEY.raw)[2:-1], printed)
@@ -218,14 +221,16 @@ class RequestTests(SynchronousTestCase):
             PeerStep(A, prefixes=(one,), endpoint=HOME),
             PeerStep(B, existing=True, keepalive=25),
             PeerStep(A, remove=True),
+            PeerStep(B, existing=True, no_preshared_key=True),
         ]
         (message,) = requests("wg0", steps)
-        first, second, third = peers_in(message)
+        first, second, third, fourth = peers_in(message)
         self.assertEqual((first[1], first[4]), (A.raw, socket_address(HOME)))
         self.assertEqual(prefixes_in(first), [one])
         self.assertNotIn(3, first)
         self.assertEqual(second, {1: B.raw, 3: number(UPDATE_ONLY), 5: b"\x19\0"})
         self.assertEqual(third, {1: A.raw, 3: number(REMOVE_ME)})
+        self.assertEqual(fourth, {1: B.raw, 2: bytes(32), 3: number(UPDATE_ONLY)})
 
     def test_thousands_of_prefixes(self) -> None:
         """A peer with more than an attribute holds is told in parts, which do not empty it."""

@@ -164,6 +164,12 @@ def _other_rules(there: Observed) -> Observed:
     return evolve(there, rules=tuple(OwnedRule(rule, n) for n, rule in enumerate(stray)))
 
 
+def _preshared_keys(there: Observed) -> Observed:
+    assert there.device is not None
+    peers = {key: evolve(peer, preshared=True) for key, peer in there.device.peers.items()}
+    return evolve(there, device=evolve(there.device, peers=peers))
+
+
 def untouched(there: Observed) -> Observed:
     return there
 
@@ -177,6 +183,7 @@ DEEDS: list[Callable[[Observed], Observed]] = [
     _other_routes,
     _foreign_routes,
     _other_rules,
+    _preshared_keys,
     lambda there: evolve(there, device=None),
     lambda there: evolve(there, forwarding=False),
 ]

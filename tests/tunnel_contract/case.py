@@ -67,6 +67,10 @@ class TunnelCase(SynchronousTestCase):
         """As `wg set wg0 peer KEY allowed-ips PREFIX` does."""
         raise NotImplementedError
 
+    def preshare_by_hand(self, key: PublicKey) -> None:
+        """As `wg set wg0 peer KEY preshared-key FILE` does."""
+        raise NotImplementedError
+
     # --- words of the tests ---
 
     def made(self, *changes: TunnelChange) -> ITunnel:

@@ -3,6 +3,7 @@
 from ipaddress import IPv6Address
 
 from overlayd.model.changes import (
+    DropPresharedKey,
     MoveEndpoint,
     RemovePeer,
     StartHandshake,
@@ -116,6 +117,28 @@ class PeerPromises(case.TunnelCase):
         tunnel = self.made(add(A, "10.244.1.0/24"))
         self.add_peer_by_hand(D, "10.244.1.0/24")
         self.assertPeers(tunnel, "a: no prefix", "d: 10.244.1.0/24")
+
+    def test_preshared_key(self) -> None:
+        """One that someone else set is seen, and taken away alone; of a gone peer nothing is."""
+        tunnel = self.made(
+            add(A, "10.244.1.0/24", endpoint=HOME), add(B, "10.244.2.0/24"), add(C, "10.244.3.0/24")
+        )
+        for key in (A, B):
+            self.preshare_by_hand(key)
+        self.assertPeers(
+            tunnel,
+            "a at 192.0.2.1:51820: 10.244.1.0/24, preshared key",
+            "b: 10.244.2.0/24, preshared key",
+            "c: 10.244.3.0/24",
+        )
+        self.done(tunnel, DropPresharedKey("a", A, WHY), DropPresharedKey("c", C, WHY))
+        tunnel.apply([DropPresharedKey("d", D, WHY)])
+        self.assertPeers(
+            tunnel,
+            "a at 192.0.2.1:51820: 10.244.1.0/24",
+            "b: 10.244.2.0/24, preshared key",
+            "c: 10.244.3.0/24",
+        )
 
     def test_start_handshake(self) -> None:
         """A handshake leaves the peer as it was; for a peer that is gone it makes none."""
