@@ -40,20 +40,18 @@ def measure(count: int) -> list[Figure]:
     return [
         _figure("kernel: all peers loaded", ours["loading"], setconf, "wg setconf", 2),
         _figure("kernel: an unchanged pass", passes.measure(peers), syncconf, "wg syncconf", 5),
-        _figure("kernel: its reading of the device", ours["unchanged"], syncconf, "wg syncconf"),
         _figure("kernel: the first reading", ours["first"], dump, "wg show dump"),
         _figure("kernel: the device ended", ours["ending"], setconf, "wg setconf"),
     ]
 
 
 def _by_overlayd(peers: list[GrantPeer]) -> dict[str, float]:
-    times: dict[str, list[float]] = {"loading": [], "first": [], "unchanged": [], "ending": []}
+    times: dict[str, list[float]] = {"loading": [], "first": [], "ending": []}
     for _ in range(_LOADS):
         tunnel = KernelTunnel(OURS)
         _done(tunnel, MakeDevice(OURS, WHY), GiveKey(WHY))
         times["loading"].append(_timed(partial(_done, tunnel, *peers)))
         times["first"].append(_timed(tunnel.observe))
-        times["unchanged"] += [_timed(tunnel.observe) for _ in range(_READS)]
         device = tunnel.observe()
         if device is None or len(device.peers) != len(peers):
             raise RuntimeError("the device does not have the peers it was given")

@@ -26,13 +26,15 @@ def measure(peers: Sequence[GrantPeer]) -> float:
 
     :raises RuntimeError: the passes did other things than they should.
     """
-    _underlay("add")
     tunnel = KernelTunnel(_LINK)
     try:
+        _underlay("add")
         return _unchanged(tunnel, _inventory(peers))
     finally:
-        tunnel.apply([EndDevice(_LINK, "measured")])
+        (ended,) = tunnel.apply([EndDevice(_LINK, "measured")])
         _underlay("del")
+        if ended.error:
+            raise RuntimeError(ended.error)
 
 
 def _unchanged(tunnel: KernelTunnel, inventory: Inventory) -> float:

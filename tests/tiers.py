@@ -25,7 +25,8 @@ OWN_FOLDER = ("--temp-directory", "/tmp/trial")
 """Guests share the checkout, where trial would put its files, and have a /tmp each."""
 
 WITH_THE_DEVICE = ("adopt", "claims", "daemon", "fights", "peers", "pods", "routes", "teardown")
-"""What of the mesh goes with `tests.kernel` where two guests share it: both take as long then."""
+"""What of the mesh one guest runs besides `tests.kernel`; the other runs the rest of the mesh, in
+about the same time."""
 
 WIREGUARD_GO = ("external", "hanging", "process")
 """What is about the process that a device of the kernel does not have."""
@@ -63,7 +64,9 @@ def kernel() -> Counts:
     An emulated processor is slow, and a test seldom uses more than one.
     """
     found = (ROOT / "tests/machine").glob("test_mesh_*.py")
-    mesh = {path.stem.removeprefix("test_mesh_") for path in found} - {*WIREGUARD_GO}
+    mesh = {path.stem.removeprefix("test_mesh_") for path in found}
+    assert mesh >= {*WIREGUARD_GO, *WITH_THE_DEVICE}, "they are named otherwise now"
+    mesh -= {*WIREGUARD_GO}
     if kernel_has_wireguard():
         return kernel_in(PRIVATE, "tests.kernel", *of_the_mesh(mesh))
     first = mesh & {*WITH_THE_DEVICE}

@@ -15,7 +15,10 @@ def provide() -> None:
     To be called in private namespaces. What containers of an earlier run left is removed.
     """
     if not (_FOLDER / "cgroup.procs").exists():
-        subprocess.run(["mount", "-t", "cgroup2", "none", str(_FOLDER)], check=True)
+        # Mounted anew from here, it would lose options that the machine has set.
+        there = _FOLDER / "unified"
+        how = ["--bind", str(there)] if there.exists() else ["-t", "cgroup2", "none"]
+        subprocess.run(["mount", *how, str(_FOLDER)], check=True)
     for folder in _OURS.glob("*"):
         with contextlib.suppress(OSError):  # there is a container of another run in it
             os.rmdir(folder)

@@ -126,9 +126,8 @@ class RemovePeer:
 
 @frozen
 class DropPresharedKey:
-    """Take a preshared key from a peer: its Node has none for us, so no handshake can succeed.
-
-    The session that there is goes on.
+    """Take a preshared key from a peer. Nodes announce none, and WireGuard shakes hands with the
+    same one on both sides or not at all; the session that there is goes on.
     """
 
     node: str

@@ -4,7 +4,7 @@ A prefix is taken from a peer by giving it to another. So everything is granted 
 inherited is trimmed then, and only then peers are removed.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 
 from overlayd.model.changes import DropPresharedKey, GrantPeer, MoveEndpoint, RemovePeer, TrimPeer
 from overlayd.model.keys import PublicKey
@@ -39,11 +39,13 @@ def move_endpoints(
             yield MoveEndpoint(peer.node, key, peer.endpoint, why)
 
 
-def drop_preshared_keys(device: Device, wanted: Desired) -> Iterator[DropPresharedKey]:
-    """Someone gave them by hand, and the other side has none: the next handshake would fail."""
+def drop_preshared_keys(
+    device: Device, staying: Container[PublicKey], names: Mapping[PublicKey, str]
+) -> Iterator[DropPresharedKey]:
+    """Someone gave them by hand; where the other side has none, the next handshake would fail."""
     for key, found in device.peers.items():
-        if found.preshared and key in wanted.peers:
-            yield DropPresharedKey(wanted.peers[key].node, key, "no Node has one")
+        if found.preshared and key in staying:
+            yield DropPresharedKey(names.get(key, ""), key, "no Node announces one")
 
 
 def trim_peers(device: Device, wanted: Desired, held: Iterable[PublicKey]) -> Iterator[TrimPeer]:

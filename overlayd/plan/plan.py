@@ -79,7 +79,9 @@ def _plan_ours(
             *machine.add_address(settings, there, address),
             *peers.grant_peers(there.device, wanted, _why_new(there, wanted, memory.names)),
             *_lead_traffic(settings, observed, there, source, wanted),
-            *peers.drop_preshared_keys(there.device, wanted),
+            *peers.drop_preshared_keys(
+                there.device, wanted.peers.keys() | braked.held.keys(), names
+            ),
             *peers.move_endpoints(there.device, wanted, memory, now),
             *peers.trim_peers(there.device, wanted, braked.held),
             *peers.remove_peers(braked.going | outdated, wanted, memory, names),

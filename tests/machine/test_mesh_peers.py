@@ -1,5 +1,7 @@
 """Someone changes the peers of a device by hand."""
 
+import signal
+
 from lab.eventually import REPAIR, REPAIR_UNANNOUNCED, eventually
 from lab.flow import Flow
 from lab.topology import UNDERLAY
@@ -34,8 +36,11 @@ class PeerTests(MeshTestCase):
         told = self.told_by(self.one, f"take the preshared key from peer node2 {key}")
         with self.fault_on(self.one), told, Flow(self.one.pod, self.two.pod) as flow:
             flow.carry()
+            self.one.daemon.signal(signal.SIGSTOP)
             self.one.daemon.device.preshare(key)
-            eventually(REPAIR_UNANNOUNCED, "it is gone", lambda: not self._preshared())
+            self.assertEqual(self._preshared(), {key})
+            self.one.daemon.signal(signal.SIGCONT)
+            eventually(REPAIR_UNANNOUNCED, "it is gone", lambda: self._preshared() == frozenset())
             flow.carry()
             there, back = flow.finish()
         self.assertEqual((there.lost, back.lost), ((), ()))
@@ -72,9 +77,9 @@ class PeerTests(MeshTestCase):
             self.assertEqual((done.returncode, done.stderr), (0, ""))
             self.wait_for_peers(self.one, self.two, self.three, limit=0)
 
-    def _preshared(self) -> frozenset[PublicKey]:
+    def _preshared(self) -> frozenset[PublicKey] | None:
         reading = self.one.daemon.device.read()
-        return reading.preshared if reading else frozenset()
+        return reading.preshared if reading else None
 
     def _endpoint(self, key: PublicKey) -> str | None:
         reading = self.one.daemon.device.read()

@@ -1,6 +1,8 @@
 """The daemon as the unit of `systemd/`, under systemd as it is on a machine without containers."""
 
+import os
 import re
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,7 +67,7 @@ class SystemdTests(MeshTestCase):
             self.systemd.ctl("restart")
             eventually(FORMING, "the daemon is ready", self.one.daemon.ready)
             before = self._pid()
-            self.one.run("kill", "-KILL", str(before))
+            os.kill(before, signal.SIGKILL)
             eventually(FORMING, "systemd starts it again", lambda: self._pid() not in (0, before))
             eventually(FORMING, "the daemon is ready", self.one.daemon.ready)
             self.systemd.ctl("stop")
@@ -77,13 +79,12 @@ class SystemdTests(MeshTestCase):
         done = self.one.daemon.ctl("teardown")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.systemd.ctl("stop")
-        self.one.run("sysctl", "-q", "-w", "net.ipv4.ip_forward=0")
+        self.one.node.forward(False)
         self.assertIsNone(self.one.daemon.device.read())
         self.systemd.ctl("start")
         eventually(FORMING, "the daemon is ready", self.one.daemon.ready)
         self.wait_until_whole(FORMING)
-        forwarding = self.one.run("sysctl", "-n", "net.ipv4.ip_forward").strip()
-        self.assertEqual(forwarding, "1")
+        self.assertEqual(self.one.run("cat", "/proc/sys/net/ipv4/ip_forward"), "1\n")
         goes = bool(self.one.node.namespace.running("wireguard-go"))
         self.assertIs(goes, KIND is TunnelKind.USERSPACE)
         with self._nothing_lost():

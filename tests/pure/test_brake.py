@@ -3,7 +3,7 @@
 from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
-from overlayd.model.changes import GrantPeer, RemovePeer, TrimPeer
+from overlayd.model.changes import DropPresharedKey, GrantPeer, RemovePeer, TrimPeer
 from overlayd.model.machine import Peer
 from overlayd.model.node import Claim, Node
 from overlayd.model.status import StateName
@@ -121,6 +121,13 @@ class BrakeTests(SynchronousTestCase):
         self.assertEqual(granted, [PEER_B.allowed_ips])
         trimmed = [(c.key, c.prefixes) for c in decided.changes if isinstance(c, TrimPeer)]
         self.assertEqual(trimmed, [(D, frozenset({net("10.244.0.0/17")}))])
+
+    def test_a_held_peer_keeps_no_preshared_key(self) -> None:
+        """With one it would be held dead."""
+        first, *others = crowd(4)
+        decided = planned(working(evolve(first, preshared=True), *others), inventory())
+        self.assertEqual([c.key for c in decided.held], [p.key for p in (first, *others)])
+        self.assertEqual([type(c) for c in decided.changes], [DropPresharedKey])
 
     def test_a_held_peer_yields_to_our_own_node(self) -> None:
         """What our own Node claims is taken from held peers too."""
