@@ -127,12 +127,16 @@ class Performance:
         Those to a node that another fault harms have to work once all are repaired.
         """
         others = {n for other in what.deals if other is not deal for n in other.harmed}
-        return broken(
-            paths(self._members[one], self._members[other])[0]
+        pairs = {
+            (min(near, far), max(near, far))
             for near in deal.nodes
             for far in self._members.keys() - others
             if near != far
-            for one, other in ((near, far), (far, near))
+        }
+        ends = [(self._members[one], self._members[other]) for one, other in sorted(pairs)]
+        return broken(
+            (paths(one, other)[0] for one, other in ends),
+            (paths(other, one)[0] for one, other in ends),
         )
 
     def _nothing_leaked(self) -> None:

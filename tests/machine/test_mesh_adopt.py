@@ -33,8 +33,8 @@ class WgOverlayTestCase(SynchronousTestCase):
 
     def wait_for_paths(self, one: Member, other: Member, limit: float = CLUSTER) -> None:
         """Wait until all that one node sends to another arrives, and back."""
-        both = (*paths(one, other), *paths(other, one))
-        eventually_none(limit, "no path is broken", lambda: broken(both))
+        both = (paths(one, other), paths(other, one))
+        eventually_none(limit, "no path is broken", lambda: broken(*both))
 
     def assert_no_plaintext(self) -> None:
         counts = self.mesh.capture.counts()
