@@ -21,6 +21,7 @@ from overlayd.model.machine import (
 )
 from overlayd.model.node import Claim, Endpoint, Fault, Inventory, IPNetwork, Node
 from overlayd.model.settings import Settings
+from overlayd.model.status import StateName
 from overlayd.plan.desired import Desired, desired
 from overlayd.plan.ground import ground
 from overlayd.plan.plan import plan
@@ -163,6 +164,10 @@ def planned(
     settings: Settings = SETTINGS,
 ) -> Plan:
     return plan(settings, cluster, there, memory or Memory(), now)
+
+
+def state(decided: Plan) -> StateName | None:
+    return decided.state.name if decided.state else None
 
 
 def texts(decided: Plan) -> list[str]:
