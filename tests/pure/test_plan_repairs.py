@@ -5,7 +5,6 @@ from ipaddress import ip_address
 from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
-from overlayd.model.machine import Observed
 from overlayd.model.node import Inventory
 from overlayd.model.status import StateName
 from overlayd.plan.result import Memory
@@ -25,16 +24,7 @@ from tests.pure.cluster import (
     without_route,
     working,
 )
-
-
-def without_link(there: Observed) -> Observed:
-    return evolve(
-        there,
-        links={name: link for name, link in there.links.items() if name != "wg0"},
-        addresses=frozenset(a for a in there.addresses if a.link != "wg0"),
-        routes=frozenset(r for r in there.routes if r.link != "wg0"),
-        device=None,
-    )
+from tests.pure.universes import link_gone
 
 
 class WithoutInventory(SynchronousTestCase):
@@ -78,7 +68,7 @@ class WithoutInventory(SynchronousTestCase):
     def test_a_device_that_vanished_is_made(self) -> None:
         """Rules that outlived it show that we were here; it gets no address and no peer yet."""
         self.assertEqual(
-            texts(planned(without_link(working(PEER_B)), None)),
+            texts(planned(link_gone(working(PEER_B)), None)),
             [
                 "make device wg0",
                 "mark link wg0 as ours",

@@ -116,7 +116,8 @@ def _link_down(there: Observed) -> Observed:
     return evolve(there, links={**there.links, "wg0": down}, routes=kept)
 
 
-def _link_gone(there: Observed) -> Observed:
+def link_gone(there: Observed) -> Observed:
+    """The machine after `ip link del wg0`."""
     return evolve(
         there,
         links={n: link for n, link in there.links.items() if n != "wg0"},
@@ -177,7 +178,7 @@ def untouched(there: Observed) -> Observed:
 DEEDS: list[Callable[[Observed], Observed]] = [
     untouched,
     _link_down,
-    _link_gone,
+    link_gone,
     _key_gone,
     _other_addresses,
     _other_routes,
